@@ -1,0 +1,109 @@
+"""The filter weights: supervised attention for each class (section 3.2, Eq. 5 to 7).
+
+A filter is removed by setting its weights to zero; its bias stays (F02).
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from dfgctl.losses import sample_cross_entropy
+from dfgctl.pack import Replicated
+
+
+def ablation_gaps(
+    extractor: Replicated, classifier: Replicated, layer: str, images: Tensor, labels: Tensor
+) -> Tensor:
+    """Loss without filter j minus loss with it, for each image (inside Eq. 5; F01).
+
+    Args:
+        extractor: E.
+        classifier: C.
+        layer: ``E.conv`` or ``C.conv``, say: the part and the convolution whose filters go.
+        images: (R, B, C, H, W).
+        labels: (R, B).
+
+    Returns:
+        (R, B, n_f) differences of cross-entropy.
+    """
+    part, _, name = layer.partition(".")
+    network = extractor if part == "E" else classifier
+    weight = network.tensor(f"{name}.weight").detach()  # (R, n_f, ...)
+    features = extractor(images)
+    whole = sample_cross_entropy(classifier(features), labels)
+    gaps = []
+    for j in range(weight.shape[1]):
+        without = weight.clone()
+        without[:, j] = 0
+        changed = {f"{name}.weight": without}
+        if part == "E":
+            logits = classifier(extractor.called_with(changed, images))
+        else:
+            logits = classifier.called_with(changed, features)
+        gaps.append(sample_cross_entropy(logits, labels) - whole)
+    return torch.stack(gaps, dim=2)
+
+
+@torch.no_grad()
+def filter_weights(
+    extractor: Replicated,
+    classifier: Replicated,
+    layer: str,
+    batches: Iterable[tuple[Tensor, Tensor, Tensor]],
+    classes: int,
+) -> Tensor:
+    """Class-wise filter weights: Eq. 5 for each image, then Eq. 6, with mean 1 in each class.
+
+    Args:
+        extractor: E.
+        classifier: C.
+        layer: E's last convolution, e.g. ``E.conv``.
+        batches: images (R, B, C, H, W), labels (R, B), and which are real (R, B), since replicas
+            may have different numbers of images.
+        classes: K.
+
+    Returns:
+        (R, K, n_f); a class without images has weight 1 everywhere.
+    """
+    total: Tensor | None = None
+    counts: Tensor | None = None
+    for images, labels, real in batches:
+        weights = ablation_gaps(extractor, classifier, layer, images, labels).softmax(2)  # Eq. 5
+        one_hot = torch.nn.functional.one_hot(labels, classes).to(weights.dtype)
+        one_hot = one_hot * real[:, :, None].to(weights.dtype)  # (R, B, K)
+        part = one_hot.transpose(1, 2) @ weights  # (R, K, n_f)
+        total = part if total is None else total + part
+        counts = one_hot.sum(1) if counts is None else counts + one_hot.sum(1)
+    if total is None or counts is None:
+        raise ValueError("filter weights need at least one batch")
+    n_f = total.shape[2]
+    mean = total / counts.clamp(min=1)[:, :, None]
+    return torch.where(counts[:, :, None] > 0, n_f * mean, 1.0)  # Eq. 6
+
+
+def mixed_weights(source: Tensor, target: Tensor, rho: float) -> Tensor:
+    """Eq. 7: rho W(E_S) + (1 - rho) W(E), each (R, K, n_f)."""
+    return rho * source + (1 - rho) * target
+
+
+def thresholded(weights: Tensor, delta: float) -> Tensor:
+    """W*: weights not above delta become zero; delta is a share of the class's mean, 1 (F03)."""
+    return torch.where(weights > delta, weights, torch.zeros_like(weights))
+
+
+def channel_weights(gaps: Tensor, temperature: float) -> Tensor:
+    """DELTA's channel weights: mean gap standardised over the channels, then softmax (F18).
+
+    Args:
+        gaps: loss increase without each filter, (R, B, n_f).
+        temperature: the softmax is over w / temperature.
+
+    Returns:
+        (R, n_f), summing to 1; equal where no filter matters more than another.
+    """
+    mean = gaps.mean(1)
+    centred = mean - mean.mean(1, keepdim=True)
+    spread = mean.std(1, correction=0, keepdim=True)
+    standard = torch.where(spread > 0, centred / spread.clamp(min=1e-30), 0.0)
+    return (standard / temperature).softmax(1)

@@ -1,0 +1,185 @@
+"""Watches a worker: a live view on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from dfgctl.cli.names import combination, duration, short
+from dfgctl.cli.output import err, escape
+from dfgctl.dispatch.events import Observer
+from dfgctl.dispatch.plan import Plan
+from dfgctl.records import Claim, Measurement, Metrics, Run, SourceSpec
+
+LINE_SECONDS = 10.0
+"""Time between plain lines about a pack in training."""
+
+
+@contextmanager
+def watcher(plan: Plan, missing: int) -> Iterator[Observer]:
+    """Watch a worker while the block runs.
+
+    Args:
+        plan: what is trained.
+        missing: how many of its runs are still to be trained.
+    """
+    if not sys.stderr.isatty():
+        yield Lines(plan, missing)
+        return
+    from rich.live import Live
+
+    progress = Progress(plan, missing)
+    with Live(get_renderable=progress.view, console=err(), refresh_per_second=4, transient=True):
+        yield progress
+
+
+class Progress:
+    """Keeps count of what a worker does, and shows it as a small table."""
+
+    def __init__(self, plan: Plan, missing: int) -> None:
+        self.plan, self.missing = plan, missing
+        self.ended = 0
+        self.what = "starting"
+        self.step = self.steps = 0
+        self.start = time.monotonic()
+        self.began = time.monotonic()
+        self.accuracy = ""
+        self.losses = ""
+
+    # What the worker tells
+
+    def source_started(self, spec: SourceSpec) -> None:
+        """The pre-training of a source network begins."""
+        self._begin(f"source network {spec.dataset}, {spec.backbone}", int(spec.settings["steps"]))
+
+    def source_stepped(self, step: int) -> None:
+        """The source network has done a step."""
+        self.step = step
+
+    def source_ready(self, spec: SourceSpec, accuracy: float | None, trained: bool) -> None:
+        """The source network is there."""
+        if trained and accuracy is not None:
+            self.say(f"Source network {spec.dataset}: {100 * accuracy:.2f} % on its own test set.")
+
+    def pack_started(self, claim: Claim) -> None:
+        """The training of a pack begins."""
+        self._begin(_pack_name(claim), claim.runs[0].spec.steps)
+
+    def stepped(self, step: int) -> None:
+        """The pack has done a step."""
+        self.step = step
+
+    def evaluated(self, step: int, measurements: Mapping[int, Measurement]) -> None:
+        """The pack has been evaluated."""
+        if not measurements:
+            return
+        accuracies = [m.accuracy for m in measurements.values()]
+        self.accuracy = f"{100 * sum(accuracies) / len(accuracies):.2f} %"
+        first = next(iter(measurements.values()))
+        self.losses = "  ".join(f"{name} {value:.3g}" for name, value in first.losses.items())
+
+    def run_finished(self, run: Run, metrics: Metrics) -> None:
+        """A run of the pack has finished."""
+        self.ended += 1
+        self.say(
+            f"[{self.ended}/{self.missing}] {short(run.id)} {run.spec.method} "
+            f"{combination(run.spec)} seed {run.spec.seed}: {100 * metrics.accuracy_last:.2f} % "
+            f"in {duration(metrics.train_seconds + metrics.eval_seconds)}"
+        )
+
+    def run_failed(self, run: Run, outcome: str, error: str) -> None:
+        """A run of the pack has failed."""
+        self.ended += 1
+        last = error.strip().splitlines()[-1] if error.strip() else ""
+        self.say(
+            f"[{self.ended}/{self.missing}] {short(run.id)} {run.spec.method} "
+            f"{combination(run.spec)} seed {run.spec.seed}: {outcome}. {last}"
+        )
+
+    def waiting(self, running: int) -> None:
+        """All that is left is being trained by other processes."""
+        self._begin(f"waiting for {running} that other processes train", 0)
+
+    # How it is shown
+
+    def say(self, line: str) -> None:
+        """Print a line that stays."""
+        err().print(line, markup=False, soft_wrap=True)
+
+    def view(self) -> Any:
+        """Return the live view."""
+        from rich.table import Table
+
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="bold")
+        grid.add_column()
+        grid.add_row("Training", escape(self.what))
+        if self.steps:
+            grid.add_row("Step", f"{self.step:,} / {self.steps:,}   {self.speed()}")
+        if self.losses:
+            grid.add_row("Losses", escape(self.losses))
+        if self.accuracy:
+            grid.add_row("Accuracy", self.accuracy)
+        grid.add_row(
+            "Runs", f"{self.ended} / {self.missing}   {duration(time.monotonic() - self.began)}"
+        )
+        return grid
+
+    def speed(self) -> str:
+        """Say steps per second and time left, as soon as there is something to go by."""
+        spent = time.monotonic() - self.start
+        if self.step < 2 or spent < 0.5:
+            return ""
+        rate = self.step / spent
+        left = (self.steps - self.step) / rate
+        return f"{rate:.1f} steps/s, {duration(left)} left"
+
+    def _begin(self, what: str, steps: int) -> None:
+        self.what, self.steps, self.step = what, steps, 0
+        self.start = time.monotonic()
+        self.accuracy = self.losses = ""
+
+
+class Lines(Progress):
+    """Prints a plain line now and then, for logs."""
+
+    def __init__(self, plan: Plan, missing: int) -> None:
+        super().__init__(plan, missing)
+        self.last = time.monotonic()
+
+    def source_stepped(self, step: int) -> None:
+        """The source network has done a step."""
+        super().source_stepped(step)
+        self._line()
+
+    def stepped(self, step: int) -> None:
+        """The pack has done a step."""
+        super().stepped(step)
+        self._line()
+
+    def say(self, line: str) -> None:
+        """Print a line that stays."""
+        print(line, file=sys.stderr, flush=True)
+        self.last = time.monotonic()
+
+    def _line(self) -> None:
+        if time.monotonic() - self.last < LINE_SECONDS:
+            return
+        parts = [f"{self.what}: step {self.step:,}/{self.steps:,}", self.speed()]
+        if self.accuracy:
+            parts.append(f"accuracy {self.accuracy}")
+        parts.append(self.losses)
+        self.say(", ".join(part for part in parts if part))
+
+    def _begin(self, what: str, steps: int) -> None:
+        if what != self.what and (not steps or what.startswith("source")):
+            self.say(what)
+        super()._begin(what, steps)
+
+
+def _pack_name(claim: Claim) -> str:
+    first = claim.runs[0].spec
+    if len(claim.runs) == 1:
+        return f"{first.dataset} {first.method} {combination(first)} seed {first.seed}"
+    return f"{first.dataset} {first.method}, pack of {len(claim.runs)}"

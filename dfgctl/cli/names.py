@@ -1,0 +1,44 @@
+"""How runs are named in lists and lines."""
+
+from dfgctl.records import Run, RunSpec
+
+SHORT = 10
+"""Digits of a run's id that are shown; any unique start of it is understood."""
+
+
+def short(run_id: str) -> str:
+    """Shorten a run's id."""
+    return run_id[:SHORT]
+
+
+def combination(spec: RunSpec) -> str:
+    """Write a combination as ``{0, 4}``, or ``balanced``."""
+    return "{" + ", ".join(map(str, spec.combination)) + "}" if spec.combination else "balanced"
+
+
+def status(run: Run) -> str:
+    """Write a run's status, with the outcome where that says more."""
+    if run.status == "failed" and run.outcome not in (None, "failed"):
+        return f"failed ({run.outcome})"
+    return run.status
+
+
+def duration(seconds: float) -> str:
+    """Write a time as ``42 s``, ``3 min 20 s``, ``2 h 05 min`` or ``3 d 4 h``."""
+    s = round(seconds)
+    if s < 60:
+        return f"{s} s"
+    if s < 3600:
+        return f"{s // 60} min {s % 60:02d} s"
+    if s < 86400:
+        return f"{s // 3600} h {s % 3600 // 60:02d} min"
+    return f"{s // 86400} d {s % 86400 // 3600} h"
+
+
+def size(count: float) -> str:
+    """Write a number of bytes."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

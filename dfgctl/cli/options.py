@@ -1,0 +1,43 @@
+"""Options that several commands share, and how the registry is opened."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dfgctl.registry import Registry
+
+DEFAULT_REGISTRY = "results/registry.sqlite"
+DEFAULT_DATA = Path("data")
+
+RegistryOption = Annotated[
+    str,
+    typer.Option(
+        "--registry",
+        envvar="DFGCTL_REGISTRY",
+        help="The registry: path of an SQLite file, or an SQLAlchemy URL.",
+    ),
+]
+DataDirOption = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        envvar="DFGCTL_DATA",
+        help="The data directory, a torchvision root.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def open_registry(where: str, create: bool = False) -> "Registry | None":
+    """Open a registry; None if the default one is not there yet.
+
+    Raises:
+        RegistryError: it cannot be opened.
+    """
+    from dfgctl.registry import Registry
+
+    if not create and where == DEFAULT_REGISTRY and not Path(where).exists():
+        return None
+    return Registry(where, create=create)

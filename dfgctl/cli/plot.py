@@ -1,0 +1,81 @@
+"""``dfgctl plot``: figures from finished runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, open_registry
+from dfgctl.cli.output import err, escape, reported
+
+DatasetOption = Annotated[
+    str | None, typer.Option(help="The data set. [default: the one with such runs]")
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="The picture: .png, .svg or .pdf. [default: beside the "
+                 "registry]"),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(no_args_is_help=True, help="Draw figures from finished runs.")
+    group.command("rho", epilog="Example:  dfgctl plot rho --dataset digits -o rho.svg")(rho)
+    group.command("delta", epilog="Example:  dfgctl plot delta --dataset digits -o delta.pdf")(
+        delta
+    )
+    app.add_typer(group, name="plot")
+
+
+@reported
+def rho(
+    dataset: DatasetOption = None,
+    output: OutputOption = None,
+    registry: RegistryOption = DEFAULT_REGISTRY,
+) -> None:
+    """Draw DFG's accuracy over rho, the source's share of the filter weights (Fig. 6)."""
+    _sensitivity("rho", dataset, output, registry)
+
+
+@reported
+def delta(
+    dataset: DatasetOption = None,
+    output: OutputOption = None,
+    registry: RegistryOption = DEFAULT_REGISTRY,
+) -> None:
+    """Draw DFG's accuracy over delta, the threshold of the filter weights (Fig. 7)."""
+    _sensitivity("delta", dataset, output, registry)
+
+
+def _sensitivity(key: str, dataset: str | None, output: Path | None, where: str) -> None:
+    from dfgctl import recipe as recipes
+    from dfgctl.errors import InputError, NothingToShowError
+    from dfgctl.report.plots import check_file, draw_sensitivity, sensitivity
+
+    if output is not None:
+        check_file(output)
+    names = [recipes.load(dataset).name] if dataset else recipes.names()
+    store = open_registry(where)
+    runs = store.runs() if store else []
+    found, failed = {}, None
+    for name in names:
+        try:
+            found[name] = sensitivity(key, runs, recipes.load(name))
+        except NothingToShowError as error:
+            failed = failed or error
+    if not found:
+        assert failed is not None
+        raise failed
+    if len(found) > 1:
+        raise InputError(
+            f"There are such runs of {' and '.join(found)}: choose one with --dataset."
+        )
+    ((name, data),) = found.items()
+    folder = store.folder if store else Path("results")
+    file = output or folder / f"{key}-{name}.png"
+    draw_sensitivity(data, file)
+    for value, summary in data.summaries().items():
+        spread = "" if summary.std is None else f" ± {100 * summary.std:.2f}"
+        err().print(f"{key} {value:<5g} {100 * summary.mean:.2f}{spread} % (n={summary.n})")
+    typer.echo(escape(str(file)))

@@ -1,0 +1,87 @@
+"""``dfgctl table``: the table of results."""
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, open_registry
+from dfgctl.cli.output import err, escape, out, reported, write_file
+
+if TYPE_CHECKING:
+    from dfgctl.report.tables import ResultsTable
+
+
+class Format(str, Enum):
+    """How a table is written."""
+
+    rich = "rich"
+    md = "md"
+    latex = "latex"
+    csv = "csv"
+    json = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "table", epilog="Example:  dfgctl table --dataset digits --format md -o results/digits.md"
+    )(table)
+
+
+@reported
+def table(
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="A data set; may be repeated. [default: all]")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="How it is written.")] = Format.rich,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write it to this file.")
+    ] = None,
+    registry: RegistryOption = DEFAULT_REGISTRY,
+) -> None:
+    """Show mean and standard deviation of the accuracy: data sets down, methods across."""
+    from dfgctl import recipe as recipes
+    from dfgctl.errors import NothingToShowError
+    from dfgctl.report.tables import results
+
+    names = dataset or recipes.names()
+    loaded = {name: recipes.load(name) for name in names}
+    store = open_registry(registry)
+    runs = [r for r in store.runs() if r.spec.dataset in loaded] if store else []
+    if not runs:
+        raise NothingToShowError(
+            f"There are no runs of {', '.join(names)} yet: train some, e.g. dfgctl run {names[0]}."
+        )
+    made = results(runs, loaded)
+    if format is Format.rich and output is None:
+        show(made)
+        return
+    kind = "md" if format is Format.rich else format.value
+    text = made.render(kind)
+    if output is not None:
+        write_file(output, text)
+    else:
+        typer.echo(text.rstrip("\n"))
+
+
+def show(made: "ResultsTable") -> None:
+    """Print a table of results for reading."""
+    from rich.table import Table
+
+    frame = made.frame()
+    view = Table(title="Results", title_justify="left", show_lines=True)
+    for column in frame.columns:
+        view.add_column(str(column), justify="left", overflow="fold")
+    for line in frame.itertuples(index=False):
+        view.add_row(*(escape(str(cell)) for cell in line))
+    console = out()
+    console.print(view)
+    for note in (made.caption, *made.footnotes):
+        console.print(escape(note), style="dim")
+
+
+def no_runs() -> None:
+    """Say that there is no registry yet."""
+    err().print("No runs yet: train some, e.g. dfgctl run digits.")

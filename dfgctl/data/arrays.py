@@ -1,0 +1,16 @@
+"""What every loader of a small data set returns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ImageArrays:
+    """A data set in memory: pixels (N, C, H, W) in 0 to 255, labels (N,) from 0."""
+
+    train: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]

@@ -1,0 +1,194 @@
+"""Step imbalance (section 4.1): combinations of majority classes, counts, and subsets."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfgctl import seeding
+from dfgctl.errors import InputError
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """An imbalance of ``value`` to 1, at least 1."""
+
+    value: Fraction
+
+    @classmethod
+    def parse(cls, text: str) -> "Ratio":
+        """Read ``10:1``.
+
+        Raises:
+            InputError: it is something else.
+        """
+        left, colon, right = text.partition(":")
+        try:
+            value = Fraction(left.strip())
+        except (ValueError, ZeroDivisionError):
+            value = Fraction(0)
+        if not colon or right.strip() != "1" or value < 1:
+            raise InputError(
+                f"'{text}' is no imbalance: write majority to minority as R:1 with R at least 1, "
+                "e.g. --imbalance 10:1."
+            )
+        return cls(value)
+
+    def __str__(self) -> str:
+        exact = self.value.denominator == 1
+        return f"{self.value.numerator if exact else float(self.value):g}:1"
+
+    def minority_count(self, majority_count: int) -> int:
+        """Images of a minority class: floor(majority count / R)."""
+        return math.floor(majority_count / self.value)
+
+
+def parse_combinations(
+    text: str, classes: int, majority: int
+) -> tuple[tuple[int, ...], ...] | None:
+    """Read ``all`` (None) or ``0,4;1,7``: sets of majority classes.
+
+    Raises:
+        InputError: a class is out of range or named twice, or their number is not ``majority``.
+    """
+    if text.strip() == "all":
+        return None
+    combinations = []
+    for part in text.split(";"):
+        try:
+            members = [int(c) for c in part.split(",")]
+        except ValueError:
+            raise InputError(
+                f"'{part}' is no combination: write class numbers with commas, and semicolons "
+                'between combinations, e.g. --combinations "0,4;1,7".'
+            ) from None
+        if len(set(members)) != len(members):
+            raise InputError(f"Combination '{part}' names a class twice: name each once.")
+        if min(members) < 0 or max(members) >= classes:
+            raise InputError(
+                f"Combination '{part}' names a class that is not there: classes are 0 to "
+                f"{classes - 1}."
+            )
+        if len(members) != majority:
+            raise InputError(
+                f"Combination '{part}' has {len(members)} classes, but there are {majority} "
+                f"majority classes: add --majority {len(members)} or name {majority}."
+            )
+        combinations.append(tuple(sorted(members)))
+    if len(set(combinations)) != len(combinations):
+        raise InputError("A combination is named twice: name each once (--repeats repeats them).")
+    return tuple(combinations)
+
+
+def combination_at(position: int, classes: int, majority: int) -> tuple[int, ...]:
+    """Return the combination at a position of the one shuffled order of all C(K, m).
+
+    The order is never enumerated: a Feistel network permutes the positions, and the result is
+    unranked, so that C may be astronomically large.
+
+    Args:
+        position: 0 to C(K, m) - 1.
+        classes: K.
+        majority: m.
+    """
+    total = math.comb(classes, majority)
+    if not 0 <= position < total:
+        raise ValueError(f"position {position} is not in 0 to {total - 1}")
+    half = max(1, ((total - 1).bit_length() + 1) // 2)
+    rank = _feistel(position, half, classes, majority)
+    while rank >= total:  # walk the cycle back into the range
+        rank = _feistel(rank, half, classes, majority)
+    return _unrank(rank, classes, majority)
+
+
+def _feistel(value: int, half: int, classes: int, majority: int) -> int:
+    """Permute the integers of ``2 * half`` bits."""
+    left, right = value >> half, value & ((1 << half) - 1)
+    for turn in range(6):
+        mask, word = 0, 0
+        while mask < half:
+            word |= seeding.key("combinations", classes, majority, turn, right, mask) << mask
+            mask += 64
+        left, right = right, left ^ (word & ((1 << half) - 1))
+    return (left << half) | right
+
+
+def _unrank(rank: int, classes: int, majority: int) -> tuple[int, ...]:
+    """Return the combination at a rank in lexicographic order."""
+    members: list[int] = []
+    first = 0
+    for remaining in range(majority, 0, -1):
+        while rank >= (block := math.comb(classes - first - 1, remaining - 1)):
+            rank -= block
+            first += 1
+        members.append(first)
+        first += 1
+    return tuple(members)
+
+
+def class_counts(
+    available: Sequence[int], combination: Sequence[int], ratio: Ratio, majority_count: int
+) -> tuple[int, ...]:
+    """Return how many images each class keeps; a class with fewer keeps all it has.
+
+    Args:
+        available: training images of each class.
+        combination: the majority classes; empty at 1:1, where every class is one.
+        ratio: the imbalance.
+        majority_count: images of a majority class.
+
+    Raises:
+        InputError: minority classes would be empty.
+    """
+    minority_count = ratio.minority_count(majority_count)
+    if minority_count < 1:
+        raise InputError(
+            f"At {ratio} a minority class of {majority_count} images would keep none: choose a "
+            f"ratio of at most {majority_count}:1."
+        )
+    balanced = ratio.value == 1
+    return tuple(
+        min(n, majority_count if balanced or c in combination else minority_count)
+        for c, n in enumerate(available)
+    )
+
+
+def validation_counts(counts: Sequence[int], share: float) -> tuple[int, ...]:
+    """Return how many of each class's kept images are held out; each class trains on at least one.
+
+    A class with at least two images gives at least one, so that each can be scored.
+    """
+    if share == 0:
+        return (0,) * len(counts)
+    return tuple(min(max(1, round(n * share)), n - 1) for n in counts)
+
+
+def subset(
+    labels: NDArray[np.int64],
+    counts: Sequence[int],
+    held_out: Sequence[int],
+    run_key: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose which images a run keeps: a seeded sample of each class (F16).
+
+    Args:
+        labels: the training set's labels.
+        counts: images that each class keeps.
+        held_out: how many of those are for validation.
+        run_key: the run's key.
+
+    Returns:
+        Indices of training and of validation images, class by class.
+    """
+    stream = seeding.substream(run_key, "subset")
+    train, validation = [], []
+    for c, (count, out) in enumerate(zip(counts, held_out, strict=True)):
+        members = np.flatnonzero(labels == c)
+        order = seeding.permutation(seeding.substream(stream, str(c)), len(members))
+        kept = members[order[:count]]
+        validation.append(kept[:out])
+        train.append(kept[out:])
+    return np.concatenate(train), np.concatenate(validation)

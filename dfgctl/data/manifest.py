@@ -1,0 +1,177 @@
+"""Manifests: what a data set holds, known from labels and checksums without reading a pixel."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfgctl.data import glyphs
+from dfgctl.data.catalog import DatasetInfo, IdxFiles
+from dfgctl.errors import DataCorruptError, DataMissingError
+
+IMAGE_MAGIC = 0x803
+LABEL_MAGIC = 0x801
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a data set holds.
+
+    Attributes:
+        name: its name.
+        digest: SHA-256 that stands for its whole content.
+        train_counts: training images of each class.
+        test_counts: test images of each class.
+    """
+
+    name: str
+    digest: str
+    train_counts: tuple[int, ...]
+    test_counts: tuple[int, ...]
+
+
+class ChecksumCache:
+    """Remembers files' checksums by path, size and time, so that a big file is hashed once.
+
+    Args:
+        file: where to remember them; a folder that cannot be written only costs time.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        try:
+            self._known: dict[str, list[object]] = json.loads(file.read_text())
+        except (OSError, ValueError):
+            self._known = {}
+
+    def sha256(self, path: Path) -> str:
+        """Return a file's SHA-256, hashing it only if it changed since the last time."""
+        stat = path.stat()
+        state = [stat.st_size, stat.st_mtime_ns]
+        known = self._known.get(str(path.resolve()))
+        if known and known[:2] == state:
+            return str(known[2])
+        with path.open("rb") as stream:
+            checksum = hashlib.file_digest(stream, "sha256").hexdigest()
+        self._known[str(path.resolve())] = [*state, checksum]
+        self._save()
+        return checksum
+
+    def _save(self) -> None:
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            beside = self._file.with_suffix(f".{os.getpid()}.tmp")
+            beside.write_text(json.dumps(self._known))
+            beside.replace(self._file)
+        except OSError:
+            pass
+
+
+def manifest(info: DatasetInfo, data_dir: Path, cache: ChecksumCache) -> Manifest:
+    """Describe a data set, after checking that its files are whole.
+
+    Raises:
+        DataMissingError: a file is not there.
+        DataCorruptError: a file is broken.
+    """
+    if info.files is not None:
+        return _idx_manifest(info, info.files, data_dir, cache)
+    return _BUILT_IN[info.name](info)
+
+
+def missing_files(info: DatasetInfo, data_dir: Path) -> list[str]:
+    """Return the names of the files that are not there."""
+    if info.files is None:
+        return []
+    folder = data_dir / info.files.folder
+    return [name for name in info.files.names() if not (folder / name).is_file()]
+
+
+def _idx_manifest(
+    info: DatasetInfo, files: IdxFiles, data_dir: Path, cache: ChecksumCache
+) -> Manifest:
+    missing = missing_files(info, data_dir)
+    folder = data_dir / files.folder
+    if missing:
+        raise DataMissingError(
+            f"{info.title} is not complete: {', '.join(missing)} not found in {folder}. "
+            "Put the files there, or name the folder that has them with --data-dir."
+        )
+    checksums = []
+    counts = []
+    for (images, labels), expected in ((files.train, info.train), (files.test, info.test)):
+        for path in (folder / images, folder / labels):
+            _check_size(path, expected)
+            checksum = cache.sha256(path)
+            published = files.checksums.get(path.name)
+            if published is not None and checksum != published:
+                raise _corrupt(path, f"its checksum is not the published one ({checksum[:12]}...)")
+            checksums.append(checksum)
+        counts.append(_count(folder / labels, files.first_label, len(info.classes)))
+    content = hashlib.sha256("\n".join(checksums).encode()).hexdigest()
+    return Manifest(info.name, content, counts[0], counts[1])
+
+
+def _check_size(path: Path, expected: int) -> None:
+    """Check an IDX file's magic number, its count against what is published, and its size."""
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(16)
+    except OSError as error:
+        raise _corrupt(path, f"it cannot be read ({error.strerror})") from error
+    fields = np.frombuffer(header[: len(header) // 4 * 4], dtype=">u4")
+    magic = int(fields[0]) if len(fields) else 0
+    if magic not in (IMAGE_MAGIC, LABEL_MAGIC) or len(fields) < 4:
+        raise _corrupt(path, "it is no IDX file")
+    count = int(fields[1])
+    size = 16 + count * int(fields[2]) * int(fields[3]) if magic == IMAGE_MAGIC else 8 + count
+    if path.stat().st_size != size:
+        raise _corrupt(path, f"it has {path.stat().st_size:,} bytes instead of {size:,}")
+    if count != expected:
+        raise _corrupt(path, f"it holds {count:,} entries instead of {expected:,}")
+
+
+def _count(path: Path, first_label: int, classes: int) -> tuple[int, ...]:
+    labels: NDArray[np.int64] = np.fromfile(path, dtype=np.uint8, offset=8).astype(np.int64)
+    labels -= first_label
+    if labels.min() < 0 or labels.max() >= classes:
+        raise _corrupt(path, "it has labels that no class has")
+    return tuple(int(n) for n in np.bincount(labels, minlength=classes))
+
+
+def _corrupt(path: Path, reason: str) -> DataCorruptError:
+    return DataCorruptError(
+        f"{path} is broken: {reason}. Delete it and run again to download it anew, "
+        "or name another folder with --data-dir."
+    )
+
+
+def _digits(info: DatasetInfo) -> Manifest:
+    from dfgctl.data import digits
+
+    pixels, labels, training = digits.labels_and_split()
+    content = hashlib.sha256(pixels.tobytes() + labels.tobytes() + training.tobytes())
+    content.update(digits.SPLIT.encode())
+    return Manifest(
+        info.name,
+        content.hexdigest(),
+        tuple(int(n) for n in np.bincount(labels[training])),
+        tuple(int(n) for n in np.bincount(labels[~training])),
+    )
+
+
+def _glyphs(info: DatasetInfo) -> Manifest:
+    return Manifest(
+        info.name,
+        hashlib.sha256(glyphs.VERSION.encode()).hexdigest(),
+        (glyphs.TRAIN_PER_CLASS,) * 10,
+        (glyphs.TEST_PER_CLASS,) * 10,
+    )
+
+
+_BUILT_IN: dict[str, Callable[[DatasetInfo], Manifest]] = {"digits": _digits, "glyphs": _glyphs}

@@ -1,0 +1,1 @@
+"""Plans runs, and trains what a plan still lacks."""

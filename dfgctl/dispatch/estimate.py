@@ -1,0 +1,79 @@
+"""Estimates what a plan will take, from earlier runs or from the recipe's own measurement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dfgctl.dispatch.plan import trained_parameters
+from dfgctl.recipe import Recipe
+from dfgctl.records import PlannedRun, Run
+
+BYTES_PER_EVALUATION = 350
+BYTES_PER_RUN = 4_000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of training (None if nothing is known), bytes of disk, and where seconds are from."""
+
+    seconds: float | None
+    disk: int
+    basis: str
+
+
+def estimate(runs: Sequence[PlannedRun], known: Sequence[Run], recipe: Recipe) -> Estimate:
+    """Estimate the time and disk that runs will take.
+
+    Args:
+        runs: the runs that are still to be trained.
+        known: runs of the registry; finished ones with the same data set and method, and the same
+            settings as far as there are any, tell the time of a step.
+        recipe: its section ``cost`` serves where there are none.
+    """
+    seconds: float | None = 0.0
+    bases: set[str] = set()
+    for run in runs:
+        spent, basis = _seconds(run, known, recipe)
+        bases.add(basis)
+        seconds = None if seconds is None or spent is None else seconds + spent
+    disk = sum(
+        4 * trained_parameters(run) + BYTES_PER_RUN + _evaluations(run) * BYTES_PER_EVALUATION
+        for run in runs
+    )
+    return Estimate(seconds, disk, " and ".join(sorted(bases)))
+
+
+def _seconds(
+    run: PlannedRun, known: Sequence[Run], recipe: Recipe
+) -> tuple[float | None, str]:
+    spec = run.spec
+    alike = [
+        k for k in known
+        if k.metrics is not None
+        and (k.spec.dataset, k.spec.method, k.spec.backbone)
+        == (spec.dataset, spec.method, spec.backbone)
+    ]
+    same = [k for k in alike if k.spec.settings == spec.settings]
+    if chosen := (same or alike)[-5:]:
+        per_step = sum(k.metrics.train_seconds / k.spec.steps for k in chosen if k.metrics)
+        per_evaluation = sum(
+            k.metrics.eval_seconds / (-(-k.spec.steps // k.spec.eval_every) + 1)
+            for k in chosen
+            if k.metrics
+        )
+        n = len(chosen)
+        return (
+            spec.steps * per_step / n + _evaluations(run) * per_evaluation / n,
+            "earlier runs in this registry",
+        )
+    if recipe.cost is None:
+        return None, "nothing: no run to go by yet"
+    cost = recipe.cost
+    per_step = cost.values()[spec.method]
+    return (
+        spec.steps * per_step + _evaluations(run) * cost.evaluation,
+        f"the recipe's measurement ({cost.machine})",
+    )
+
+
+def _evaluations(run: PlannedRun) -> int:
+    return -(-run.spec.steps // run.spec.eval_every) + 1

@@ -1,0 +1,276 @@
+"""A worker: claims packs of queued runs, trains them, and writes what comes."""
+
+import contextlib
+import os
+import platform
+import time
+import traceback
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from dfgctl import provenance
+from dfgctl.data import sources as data_sources
+from dfgctl.data.arrays import ImageArrays
+from dfgctl.data.catalog import DATASETS
+from dfgctl.dispatch.events import Observer
+from dfgctl.dispatch.lease import kept_alive
+from dfgctl.dispatch.plan import Plan
+from dfgctl.errors import InputError, LeaseLostError, SourceBusyError
+from dfgctl.methods.base import SourceWeights
+from dfgctl.networks.backbones import backbone
+from dfgctl.pretraining import pretrain, read_weights
+from dfgctl.records import Claim, Source, SourceSpec
+from dfgctl.registry import Registry
+from dfgctl.settings import SourceSettings
+from dfgctl.training import Done, Evaluated, Stepped, train
+
+POLL_SECONDS = 1.0
+"""Time between looks at runs that other processes train."""
+
+AUTO_PACK_CUDA = 45
+"""Runs of a pack on a GPU, where small networks leave it idle; on a CPU stacking gives nothing."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker trains, and where it reads and writes files.
+
+    Attributes:
+        device: the device.
+        pack: runs of a pack at the most.
+        data_dir: the data directory.
+        source_weights: the file that was named instead of a source.
+    """
+
+    device: torch.device
+    pack: int
+    data_dir: Path
+    source_weights: Path | None = None
+
+    @property
+    def device_name(self) -> str:
+        """The device in words."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"CPU, {torch.get_num_threads()} threads"
+
+
+def choose_device(name: str) -> torch.device:
+    """Read ``auto``, ``cpu``, ``cuda`` or ``cuda:i``.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdigit()) or (kind == "cpu" and index):
+        raise InputError(f"Unknown device '{name}': it is auto, cpu, cuda or cuda:0.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError("There is no CUDA device here: use --device cpu (or auto).")
+    if index and int(index) >= torch.cuda.device_count():
+        raise InputError(
+            f"There is no device {name}: there are cuda:0 to cuda:{torch.cuda.device_count() - 1}."
+        )
+    return torch.device(name)
+
+
+def auto_pack(device: torch.device) -> int:
+    """Return how many runs ``--pack auto`` trains together."""
+    return AUTO_PACK_CUDA if device.type == "cuda" else 1
+
+
+class Worker:
+    """Trains what a plan still lacks.
+
+    Args:
+        registry: the registry, in which the plan's runs are queued.
+        plan: the plan.
+        place: where to train.
+        observer: who watches.
+    """
+
+    def __init__(self, registry: Registry, plan: Plan, place: Place, observer: Observer) -> None:
+        self.registry = registry
+        self.plan = plan
+        self.place = place
+        self.observer = observer
+        self.provenance = {
+            **provenance.collect(torch.get_num_threads() if place.device.type == "cpu" else None),
+            "device": place.device_name,
+        }
+        self.name = f"{platform.node()}:{os.getpid()}"
+        self._data: dict[str, ImageArrays] = {}
+        self._sources: dict[str, SourceWeights] = {}
+
+    def work(self) -> None:
+        """Train until all runs of the plan have ended, also those that others train."""
+        ids = [run.id for run in self.plan.runs]
+        while True:
+            self.registry.expire()
+            claim = self._claim(ids)
+            if claim is not None:
+                self._train(claim)
+                continue
+            statuses = self.registry.statuses(ids).values()
+            running = sum(status == "running" for status in statuses)
+            if not running and "queued" not in statuses:
+                return
+            self.observer.waiting(running)
+            time.sleep(POLL_SECONDS)
+
+    def _claim(self, ids: Sequence[str]) -> Claim | None:
+        return self.registry.claim(
+            ids, self.place.pack, self.name, self.place.device_name, self.provenance
+        )
+
+    def _train(self, claim: Claim) -> None:
+        """Train a pack; whatever goes wrong is stored with its runs, and the next pack goes on."""
+        left = set(range(len(claim.runs)))
+        try:
+            with kept_alive(lambda: self.registry.beat(claim)) as check:
+                self._train_alive(claim, left, check)
+        except LeaseLostError:
+            return
+        except torch.OutOfMemoryError as error:
+            self._fail(claim, left, "out-of-memory", str(error))
+        except InputError:
+            self.registry.release(claim)
+            raise
+        except Exception:
+            self._fail(claim, left, "failed", traceback.format_exc())
+        except BaseException:
+            self.registry.release(claim)
+            raise
+
+    def _train_alive(self, claim: Claim, left: set[int], check: Callable[[], None]) -> None:
+        first = claim.runs[0].spec
+        source = self._source(first.source_identity, check)
+        data = self._load(first.dataset)
+        self.observer.pack_started(claim)
+        with contextlib.closing(
+            train(
+                [run.spec for run in claim.runs],
+                [run.class_counts for run in claim.runs],
+                data,
+                source,
+                self.place.device,
+            )
+        ) as events:
+            for event in events:
+                check()  # has a beat failed?
+                match event:
+                    case Stepped(step):
+                        self.observer.stepped(step)
+                    case Evaluated(step, measurements, diverged):
+                        self.registry.record(claim, measurements)
+                        self.observer.evaluated(step, measurements)
+                        self._fail(
+                            claim,
+                            diverged & left,
+                            "diverged",
+                            f"A loss was not finite between this and the last evaluation, at step "
+                            f"{step:,}.",
+                        )
+                        left -= diverged
+                    case Done(metrics, weights):
+                        for i in sorted(metrics):
+                            self._save(claim.runs[i].id, weights[i])
+                            self.registry.finish(claim, i, metrics[i])
+                            left.discard(i)
+                            self.observer.run_finished(claim.runs[i], metrics[i])
+
+    def _fail(self, claim: Claim, replicas: Collection[int], outcome: str, error: str) -> None:
+        for i in sorted(replicas):
+            with contextlib.suppress(LeaseLostError):
+                self.registry.fail(claim, i, outcome, error)
+            self.observer.run_failed(claim.runs[i], outcome, error)
+
+    def _save(self, run_id: str, weights: Mapping[str, torch.Tensor]) -> None:
+        """Write final weights beside their place and move them there."""
+        target = self.registry.folder / "weights" / f"{run_id}.safetensors"
+        write_weights(target, {n: t.cpu().contiguous() for n, t in weights.items()})
+
+    def _load(self, name: str) -> ImageArrays:
+        if name not in self._data:
+            self._data[name] = data_sources.load(DATASETS[name], self.place.data_dir)
+        return self._data[name]
+
+    # Source networks
+
+    def _source(self, identity: str | None, check: Callable[[], None]) -> SourceWeights | None:
+        """Return a source network: from memory, from its file, or trained now."""
+        if identity is None:
+            return None
+        if identity not in self._sources:
+            spec = next(s for s in self.plan.sources if s.identity() == identity)
+            self._sources[identity] = self._ready_source(spec, check)
+        return self._sources[identity]
+
+    def _ready_source(self, spec: SourceSpec, check: Callable[[], None]) -> SourceWeights:
+        network = backbone(spec.backbone)
+        if self.place.source_weights is not None:
+            return read_weights(self.place.source_weights, network)
+        while True:
+            known = self.registry.source(spec.identity())
+            if known is not None and (path := self._source_file(known)).exists():
+                self.observer.source_ready(spec, known.accuracy, trained=False)
+                return read_weights(path, network)
+            try:
+                token = self.registry.claim_source(spec)
+            except SourceBusyError:
+                check()
+                self.observer.waiting(1)
+                time.sleep(POLL_SECONDS)
+                continue
+            return self._pretrain(spec, token)
+
+    def _pretrain(self, spec: SourceSpec, token: int) -> SourceWeights:
+        identity = spec.identity()
+        start = time.perf_counter()
+        info = DATASETS[spec.dataset]
+        self.observer.source_started(spec)
+        try:
+            with kept_alive(lambda: self.registry.beat_source(identity, token)):
+                weights, accuracy = pretrain(
+                    backbone(spec.backbone),
+                    self._load(spec.dataset),
+                    len(info.classes),
+                    SourceSettings.model_validate(spec.settings),
+                    self.place.device,
+                    self.observer.source_stepped,
+                )
+        except BaseException:
+            with contextlib.suppress(LeaseLostError):
+                self.registry.release_source(identity, token)
+            raise
+        name = f"sources/{identity}.safetensors"
+        write_weights(self.registry.folder / name, dict(weights.state))
+        self.registry.finish_source(
+            identity,
+            token,
+            {
+                "classes": weights.classes,
+                "accuracy": accuracy,
+                "seconds": time.perf_counter() - start,
+                "path": name,
+            },
+            self.provenance,
+        )
+        self.observer.source_ready(spec, accuracy, trained=True)
+        return weights
+
+    def _source_file(self, source: Source) -> Path:
+        return self.registry.folder / source.path
+
+
+def write_weights(target: Path, state: dict[str, torch.Tensor]) -> None:
+    """Write a safetensors file beside its place and move it there, so that it is never half."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    save_file(state, beside)
+    beside.replace(target)

@@ -1,0 +1,79 @@
+"""The error tree. A message is one sentence (or two) that ends in what to type next.
+
+::
+
+    DfgctlError                 exit code 1
+    ├── InputError              exit code 2: what was asked for cannot be
+    │   ├── UnknownNameError    a name that is not known, with the nearest one
+    │   ├── SettingError        a setting's key, type or range
+    │   ├── DataMissingError    files of a data set are not there
+    │   ├── DataCorruptError    a file of a data set is broken
+    │   ├── RegistryError       not a registry, newer than the program, not writable
+    │   └── NothingToShowError  no run that a table or figure could be made from
+    ├── LeaseLostError          a writer whose lease has passed to another
+    ├── SourceBusyError         another process is pre-training the source network
+    └── RunsFailedError         at least one run of a plan failed
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class DfgctlError(Exception):
+    """Anything that dfgctl reports as one sentence instead of a traceback."""
+
+    exit_code = 1
+
+
+class InputError(DfgctlError):
+    """What was asked for cannot be."""
+
+    exit_code = 2
+
+
+class UnknownNameError(InputError):
+    """A name that is not known; the message offers the nearest one and all that are."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.nearest = nearest(name, known)
+        names = ", ".join(sorted(known))
+        hint = f"did you mean '{self.nearest}'? " if self.nearest else ""
+        super().__init__(f"Unknown {kind} '{name}': {hint}There is: {names}.")
+
+
+class SettingError(InputError):
+    """A setting with an unknown key, a value of the wrong type, or one out of range."""
+
+
+class DataMissingError(InputError):
+    """Files of a data set are not where they are looked for, and cannot be downloaded."""
+
+
+class DataCorruptError(InputError):
+    """A file of a data set is broken; nothing is trained on it."""
+
+
+class RegistryError(InputError):
+    """The registry cannot be opened, or not by this version."""
+
+
+class NothingToShowError(InputError):
+    """No finished run that a table or figure could be made from."""
+
+
+class LeaseLostError(DfgctlError):
+    """A writer came back after its lease had passed to another; what it wrote was refused."""
+
+
+class SourceBusyError(DfgctlError):
+    """Another process holds the lease on a source network."""
+
+
+class RunsFailedError(DfgctlError):
+    """At least one run of a plan failed."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like ``name``, or None when none is near."""
+    matches = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return matches[0] if matches else None

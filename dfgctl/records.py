@@ -1,0 +1,243 @@
+"""Frozen records: what passes between the rooms of the house. Standard library only."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from dfgctl import RESULTS_VERSION
+
+METHODS: Mapping[str, str] = {
+    "original": "Original",
+    "finetune": "Fine-tuning",
+    "delta": "DELTA",
+    "dfg": "DFG",
+}
+"""The methods' ids and what the paper's tables call them, in the paper's order."""
+
+STATUSES = ("queued", "running", "finished", "failed", "cancelled")
+OUTCOMES = (
+    "finished",
+    "failed",
+    "diverged",
+    "out-of-memory",
+    "lost",
+    "preempted",
+    "interrupted",
+)
+"""How one attempt at a run ended."""
+
+Settings = Mapping[str, Mapping[str, Any]]
+"""Section -> key -> value, e.g. ``{"dfg": {"rho": 0.75}}``."""
+
+
+def canonical(value: object) -> str:
+    """Write a value as JSON in the one way that the same content always has."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: object) -> str:
+    """SHA-256 of a value's canonical JSON, as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One training, described completely: what its identity is computed from.
+
+    Attributes:
+        dataset: the target data set's name.
+        source: the source data set's name; None where the method starts from random weights.
+        source_identity: identity of the source network; None likewise.
+        method: the method's id.
+        backbone: the network's name.
+        protocol: ``paper`` or ``released``.
+        ratio: the imbalance, e.g. ``10:1``; ``1:1`` is balanced.
+        majority: how many classes are majority classes (0 at 1:1).
+        majority_count: images that a majority class keeps, where it has as many.
+        combination: the majority classes, ascending; empty at 1:1.
+        seed: the run's seed.
+        steps: training steps.
+        eval_every: steps between evaluations.
+        validation: share of the training subset that is held out, in [0, 1).
+        settings: the sections that the method reads.
+        data_digest: digest of the target data set.
+        results_version: version of the code's results.
+    """
+
+    dataset: str
+    source: str | None
+    source_identity: str | None
+    method: str
+    backbone: str
+    protocol: str
+    ratio: str
+    majority: int
+    majority_count: int
+    combination: tuple[int, ...]
+    seed: int
+    steps: int
+    eval_every: int
+    validation: float
+    settings: Settings
+    data_digest: str
+    results_version: int = RESULTS_VERSION
+
+    def identity(self) -> str:
+        """SHA-256 of the canonical settings, the data's digest and RESULTS_VERSION."""
+        return digest(asdict(self))
+
+    def group(self) -> str:
+        """Identity less combination and seed: runs of one group may share a pack."""
+        return digest(asdict(replace(self, combination=(), seed=0)))
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a plan: its spec and how many images of each class it keeps (before validation)."""
+
+    spec: RunSpec
+    class_counts: tuple[int, ...]
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The run's id: its spec's identity."""
+        return self.spec.identity()
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One evaluation of a run.
+
+    Attributes:
+        step: training steps done.
+        accuracy: share of test images classified rightly, in [0, 1].
+        loss: mean cross-entropy on the test images.
+        val_accuracy: balanced accuracy on the validation share; None without one.
+        losses: mean training losses since the last evaluation, by name; empty at step 0.
+        seconds: training time so far, evaluations not counted.
+    """
+
+    step: int
+    accuracy: float
+    loss: float
+    val_accuracy: float | None
+    losses: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A finished run's final metrics, all in [0, 1]; those without a step are the last step's.
+
+    Attributes:
+        accuracy_last: test accuracy after the last step.
+        accuracy_best: highest test accuracy of all evaluations (it looks at the test set).
+        best_step: step of ``accuracy_best``, the earliest if several.
+        balanced_accuracy: mean recall over the classes.
+        macro_f1: mean F1 over the classes.
+        gmean: geometric mean of the recalls.
+        recalls: recall of each class.
+        majority_recall: mean recall of the majority classes; None at 1:1.
+        minority_recall: mean recall of the minority classes; None at 1:1.
+        confusion: test images by true class (rows) and predicted class (columns).
+        train_seconds: time in training steps.
+        eval_seconds: time in evaluations.
+    """
+
+    accuracy_last: float
+    accuracy_best: float
+    best_step: int
+    balanced_accuracy: float
+    macro_f1: float
+    gmean: float
+    recalls: tuple[float, ...]
+    majority_recall: float | None
+    minority_recall: float | None
+    confusion: tuple[tuple[int, ...], ...]
+    train_seconds: float
+    eval_seconds: float
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a run; ``outcome`` is None while it lasts."""
+
+    number: int
+    worker: str
+    device: str
+    pack_size: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    error: str | None
+    provenance: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the registry knows it.
+
+    ``metrics`` and ``result_attempt`` belong to the newest finished attempt and stay while a
+    ``--force``d run is queued again.
+    """
+
+    id: str
+    spec: RunSpec
+    status: str
+    class_counts: tuple[int, ...]
+    created_at: datetime
+    attempts: int
+    outcome: str | None
+    error: str | None
+    metrics: Metrics | None
+    result_attempt: int | None
+    device: str | None
+    dirty: bool | None
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """A source network, described completely: what its identity is computed from."""
+
+    dataset: str
+    backbone: str
+    data_digest: str
+    settings: Mapping[str, Any]
+    weights_digest: str | None = None
+    results_version: int = RESULTS_VERSION
+
+    def identity(self) -> str:
+        """SHA-256 of the canonical settings, the data's digest and RESULTS_VERSION."""
+        return digest(asdict(self))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source network that the registry knows: where its weights lie, how well it does."""
+
+    identity: str
+    spec: SourceSpec
+    classes: int
+    accuracy: float | None
+    seconds: float
+    path: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A pack of runs that this worker may train until its lease ends.
+
+    Attributes:
+        runs: the runs, all of one group.
+        token: fencing token; every write carries it, and a stale one is refused.
+        attempts: attempt number of each run.
+    """
+
+    runs: tuple[Run, ...]
+    token: int
+    attempts: tuple[int, ...]

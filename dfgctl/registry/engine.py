@@ -1,0 +1,189 @@
+"""Opens a registry's database: URL, pragmas, transactions, and the schema's version."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from dfgctl.errors import RegistryError
+
+VERSION_TABLE = "dfgctl_schema"
+HEAD = "0001"
+"""The newest migration; a test holds it against the migrations folder."""
+
+BUSY_SECONDS = 30
+"""How long a writer waits for another before the database counts as locked."""
+
+
+def registry_url(where: str) -> URL:
+    """Read a registry's place: an SQLAlchemy URL or the path of an SQLite file.
+
+    Raises:
+        RegistryError: it is a URL of a database that SQLAlchemy does not know.
+    """
+    if "://" not in where:
+        return URL.create("sqlite", database=str(Path(where).expanduser()))
+    try:
+        return make_url(where)
+    except ArgumentError as error:
+        raise RegistryError(
+            f"'{where}' is no registry: give a path, or a URL such as postgresql://host/name."
+        ) from error
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """Return the file of an SQLite registry, None for another database."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def open_engine(url: URL, create: bool) -> Engine:
+    """Open a registry, creating it or checking its version.
+
+    Args:
+        url: the registry's URL.
+        create: whether a registry that is not there is made.
+
+    Raises:
+        RegistryError: it is not there, no registry, newer than the program, or not writable.
+    """
+    path = sqlite_path(url)
+    if path is not None:
+        _check_file(path, create)
+    try:
+        engine = create_engine(url)
+    except (NoSuchModuleError, ImportError) as error:
+        raise RegistryError(
+            f"No driver for '{url.get_backend_name()}' ({error}): install it, or use a path."
+        ) from error
+    if path is not None:
+        event.listen(engine, "connect", _sqlite_connect)
+        event.listen(engine, "begin", _sqlite_begin)
+    try:
+        _check_version(engine, str(path or url.render_as_string(hide_password=True)))
+    except DBAPIError as error:
+        engine.dispose()
+        raise translated(error, str(path or url.render_as_string(hide_password=True))) from error
+    return engine
+
+
+def translated(error: SQLAlchemyError, where: str) -> RegistryError:
+    """Turn a database's error into one sentence with the remedy."""
+    reason = str(getattr(error, "orig", None) or error).strip()
+    if "not a database" in reason:
+        return RegistryError(
+            f"{where} is not a database: name another file with --registry, or move it away."
+        )
+    if "malformed" in reason:
+        return RegistryError(
+            f"{where} is damaged ({reason}): restore a copy, or name another file with --registry."
+        )
+    if "readonly" in reason or "read-only" in reason:
+        return RegistryError(
+            f"{where} cannot be written: name a registry in a folder of yours with --registry."
+        )
+    if "locked" in reason:
+        return RegistryError(
+            f"{where} stayed locked for {BUSY_SECONDS} s: see which process holds it, and try again."
+        )
+    return RegistryError(f"The registry {where} does not answer: {reason}. Check --registry.")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a write transaction: it holds the database from its start, so that nothing deadlocks."""
+    with engine.connect().execution_options(dfgctl_write=True) as connection, connection.begin():
+        yield connection
+
+
+def _check_file(path: Path, create: bool) -> None:
+    if path.is_dir():
+        raise RegistryError(f"{path} is a folder: name a file, e.g. {path / 'registry.sqlite'}.")
+    if path.exists():
+        return
+    if not create:
+        raise RegistryError(
+            f"There is no registry at {path}: train something first, e.g. dfgctl run digits, or "
+            "name the registry with --registry."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RegistryError(
+            f"{path.parent} cannot be made ({error.strerror}): name a registry in a folder of "
+            "yours with --registry."
+        ) from error
+    if not os.access(path.parent, os.W_OK):
+        raise RegistryError(
+            f"{path.parent} is read-only: name a registry in a folder of yours with --registry."
+        )
+
+
+def _sqlite_connect(connection: sqlite3.Connection, _: Any) -> None:
+    connection.isolation_level = None  # transactions begin where SQLAlchemy says so
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    _use_wal(cursor)
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """Switch to the write-ahead log; SQLite does not wait for the lock that this takes."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "readonly" in str(error):
+                return
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get("dfgctl_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _check_version(engine: Engine, where: str) -> None:
+    with engine.connect() as connection:
+        tables = set(inspect(connection).get_table_names())
+        version = None
+        if VERSION_TABLE in tables:
+            version = connection.execute(
+                text(f"SELECT version_num FROM {VERSION_TABLE}")
+            ).scalar_one_or_none()
+    if version == HEAD:
+        return
+    if version is not None:
+        raise RegistryError(
+            f"{where} was written by a newer dfgctl (its schema is {version}, this one knows "
+            f"{HEAD}): upgrade dfgctl, or name another registry with --registry."
+        )
+    if tables - {VERSION_TABLE}:
+        raise RegistryError(
+            f"{where} is a database, but no registry of dfgctl: name another with --registry."
+        )
+    _create(engine)
+
+
+def _create(engine: Engine) -> None:
+    """Make the tables by the migrations; of several processes that try, one does it."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,99 @@
+"""Which runs belong together in a table's row: never those that differ in what matters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dfgctl import RESULTS_VERSION
+from dfgctl.recipe import Recipe, departures
+from dfgctl.records import Run
+
+
+@dataclass(frozen=True, order=True)
+class Row:
+    """What all runs of a row share.
+
+    Attributes:
+        dataset: the data set.
+        ratio: the imbalance.
+        source: the source; None while only methods without one have runs.
+        notes: where the runs depart from the recipe, in words; empty for its own settings.
+        source_identity: the source network.
+        data_digest: the data.
+    """
+
+    dataset: str
+    ratio: str
+    notes: tuple[str, ...]
+    source: str | None
+    source_identity: str | None
+    data_digest: str
+    shortened: bool
+
+    def is_recipe(self) -> bool:
+        """Say whether the runs have the recipe's own settings."""
+        return not self.notes
+
+
+def row_of(run: Run, recipe: Recipe) -> Row:
+    """Return the row that a run belongs to."""
+    spec = run.spec
+    notes = []
+    if spec.majority not in (0, recipe.imbalance.majority):
+        notes.append(f"{spec.majority} majority classes")
+    if spec.majority_count != recipe.imbalance.majority_count:
+        notes.append(f"{spec.majority_count:,} images a majority class")
+    steps = recipe.steps(spec.method)
+    if spec.steps != steps:
+        notes.append(f"{spec.steps:,} steps")
+    if spec.eval_every != recipe.run.eval_every:
+        notes.append(f"evaluated every {spec.eval_every:,} steps")
+    if spec.validation:
+        notes.append(f"{spec.validation:g} held out")
+    if spec.protocol != "paper":
+        notes.append(f"protocol {spec.protocol}")
+    if spec.results_version != RESULTS_VERSION:
+        notes.append(f"results version {spec.results_version}")
+    notes += departures(recipe, spec.method, spec.settings)
+    return Row(
+        dataset=spec.dataset,
+        ratio=spec.ratio,
+        notes=tuple(notes),
+        source=spec.source,
+        source_identity=spec.source_identity,
+        data_digest=spec.data_digest,
+        shortened=spec.steps < steps,
+    )
+
+
+def rows(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[Row, list[Run]]:
+    """Sort runs into rows, the recipe's own settings first within a data set.
+
+    A method without a source joins every row that it agrees with in all else.
+    """
+    found: dict[Row, list[Run]] = {}
+    free: list[tuple[Row, Run]] = []
+    for run in runs:
+        row = row_of(run, recipes[run.spec.dataset])
+        if row.source is None:
+            free.append((row, run))
+        else:
+            found.setdefault(row, []).append(run)
+    for row, run in free:
+        joined = [
+            other for other in found if replace(other, source=None, source_identity=None) == row
+        ]
+        for other in joined or [row]:
+            found.setdefault(other, []).append(run)
+    order = {name: i for i, name in enumerate(recipes)}
+    return dict(
+        sorted(
+            found.items(),
+            key=lambda item: (
+                order[item[0].dataset],
+                item[0].ratio,
+                bool(item[0].notes),
+                item[0].source or "",
+                item[0].notes,
+            ),
+        )
+    )

@@ -1,0 +1,172 @@
+"""Figures, drawn with matplotlib; the file's name says which kind it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dfgctl.data.catalog import DATASETS
+from dfgctl.errors import InputError, NothingToShowError
+from dfgctl.recipe import Recipe
+from dfgctl.records import Run
+from dfgctl.report.groups import Row, row_of
+from dfgctl.report.statistics import Summary, summarise
+
+SUFFIXES = (".png", ".svg", ".pdf")
+SYMBOLS = {"rho": "ρ", "delta": "δ"}
+AXES = {
+    "rho": "ρ, share of the source's filter weights (Eq. 7)",
+    "delta": "δ, threshold as a share of the mean filter weight",
+}
+BLUE, ORANGE = "#0072b2", "#d55e00"
+"""From Okabe and Ito's palette, which colour-blind readers can tell apart."""
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Accuracies over the values of one setting, all else equal.
+
+    Attributes:
+        key: ``rho`` or ``delta``.
+        dataset: the data set's name.
+        ratio: the imbalance.
+        notes: where else the runs depart from the recipe.
+        default: the recipe's value.
+        points: value to the accuracies (in [0, 1]) of its runs.
+    """
+
+    key: str
+    dataset: str
+    ratio: str
+    notes: tuple[str, ...]
+    default: float
+    points: dict[float, list[float]]
+
+    def summaries(self) -> dict[float, Summary]:
+        """Return mean and standard deviation at each value, in rising order."""
+        return {value: summarise(self.points[value]) for value in sorted(self.points)}
+
+
+def sensitivity(key: str, runs: Sequence[Run], recipe: Recipe) -> Sensitivity:
+    """Collect a data set's finished ``dfg`` runs by the value of one setting.
+
+    Of several groups that differ in something else, the recipe's own settings come first, then
+    the group with most values.
+
+    Raises:
+        NothingToShowError: fewer than two values have finished runs.
+    """
+    groups: dict[Row, dict[float, list[float]]] = {}
+    for run in runs:
+        if run.spec.method != "dfg" or run.metrics is None or run.spec.dataset != recipe.name:
+            continue
+        row = row_of(run, recipe)
+        others = tuple(n for n in row.notes if not n.startswith(f"dfg.{key}="))
+        row = Row(
+            row.dataset, row.ratio, others, row.source, row.source_identity, row.data_digest,
+            row.shortened,
+        )
+        value = float(run.spec.settings["dfg"][key])
+        groups.setdefault(row, {}).setdefault(value, []).append(run.metrics.accuracy_last)
+    usable = {row: points for row, points in groups.items() if len(points) > 1}
+    if not usable:
+        values = "0,0.25,0.5,0.75,1" if key == "rho" else "0,0.5,0.8,0.95,1,1.2,1.5"
+        raise NothingToShowError(
+            f"No finished runs of dfg on {recipe.name} with two values of {key}: train some with "
+            f"dfgctl run {recipe.name} --method dfg --set dfg.{key}={values}"
+        )
+    row, points = min(
+        usable.items(), key=lambda item: (not item[0].is_recipe(), -len(item[1]), item[0])
+    )
+    default = float(recipe.section("dfg").values()[key])
+    return Sensitivity(key, row.dataset, row.ratio, row.notes, default, points)
+
+
+def draw_sensitivity(data: Sensitivity, file: Path) -> None:
+    """Draw accuracy over a setting's values and save it.
+
+    Raises:
+        InputError: the file's name has another ending, or it cannot be written.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
+        summaries = data.summaries()
+        xs = list(summaries)
+        means = [100 * s.mean for s in summaries.values()]
+        spread = [100 * (s.std or 0) for s in summaries.values()]
+        axes.fill_between(
+            xs,
+            [m - s for m, s in zip(means, spread, strict=True)],
+            [m + s for m, s in zip(means, spread, strict=True)],
+            color=BLUE, alpha=0.15, linewidth=0, label="± 1 standard deviation",
+        )
+        for value, accuracies in data.points.items():
+            axes.plot(
+                [value] * len(accuracies), [100 * a for a in accuracies],
+                "o", color=BLUE, alpha=0.35, markersize=4, markeredgewidth=0,
+                label="one run" if value == xs[0] else None,
+            )
+        axes.plot(xs, means, "-o", color=BLUE, markersize=6, label="mean")
+        axes.axvline(
+            data.default, color=ORANGE, linestyle="--", linewidth=1,
+            label=f"recipe's {SYMBOLS[data.key]} = {data.default:g}",
+        )
+        axes.set_xlabel(AXES[data.key])
+        axes.set_ylabel("test accuracy, last step (%)")
+        axes.set_xticks(xs)
+        axes.set_title(_title(data), loc="left")
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        save(figure, file)
+        plt.close(figure)
+
+
+def check_file(file: Path) -> None:
+    """Check that a figure can be saved under a name.
+
+    Raises:
+        InputError: its ending is none of png, svg, pdf.
+    """
+    if file.suffix.lower() not in SUFFIXES:
+        raise InputError(f"'{file}' has no picture's ending: use .png, .svg or .pdf.")
+
+
+def save(figure: Any, file: Path) -> None:
+    """Save a figure, whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    check_file(file)
+    beside = file.with_name(f".{file.stem}.tmp{file.suffix}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(beside, dpi=200)
+        beside.replace(file)
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be written ({error.strerror}): name another with -o."
+        ) from error
+
+
+def _title(data: Sensitivity) -> str:
+    counts = {len(accuracies) for accuracies in data.points.values()}
+    n = f"n = {counts.pop()}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
+    first = f"DFG on {DATASETS[data.dataset].title} ({data.ratio}), {n} runs a value"
+    return "\n".join([first, ", ".join(data.notes)]) if data.notes else first
+
+
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+}

@@ -1,0 +1,184 @@
+"""The table of results: data sets down, methods across."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from dfgctl.data.catalog import DATASETS
+from dfgctl.errors import NothingToShowError
+from dfgctl.recipe import Recipe
+from dfgctl.records import METHODS, Run
+from dfgctl.report.groups import Row, rows
+from dfgctl.report.statistics import Summary, summarise
+
+FORMATS = ("rich", "md", "latex", "csv", "json")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A method's runs in a row: what finished, and what became of the others."""
+
+    summary: Summary | None
+    combinations: int
+    counts: Mapping[str, int]
+
+    def text(self) -> str:
+        """Write the cell: mean ± standard deviation in %, n; or why it is empty."""
+        others = [f"{n} {status}" for status, n in self.counts.items() if status != "finished"]
+        if self.summary is None:
+            return ", ".join(others) or "not planned"
+        mean, std, n = 100 * self.summary.mean, self.summary.std, self.summary.n
+        value = f"{mean:.2f} (n={n})" if std is None else f"{mean:.2f} ± {100 * std:.2f} (n={n})"
+        return ", ".join([value, *others])
+
+
+@dataclass(frozen=True)
+class ResultsTable:
+    """The table: its lines, and what must be said below it."""
+
+    lines: Sequence[tuple[Row, Mapping[str, Cell]]]
+    methods: Sequence[str]
+    caption: str
+    footnotes: Sequence[str]
+
+    def label(self, row: Row) -> str:
+        """Name a row."""
+        mark = " †" if row.shortened else ""
+        return f"{DATASETS[row.dataset].title} ({row.ratio}){mark}"
+
+    def settings(self, row: Row) -> str:
+        """Say where a row departs from its recipe, or which source it has."""
+        source = [f"source {row.source}"] if row.source else []
+        twins = [
+            r for r, _ in self.lines
+            if r is not row and (r.dataset, r.ratio, r.notes, r.source)
+            == (row.dataset, row.ratio, row.notes, row.source)
+        ]
+        if twins:
+            network = f"network {row.source_identity[:7]}" if row.source_identity else ""
+            source.append(f"{network} data {row.data_digest[:7]}".strip())
+        return ", ".join([*source, *row.notes])
+
+    def frame(self) -> pd.DataFrame:
+        """Return the table as it is read."""
+        columns = ["Data set", "Settings", *(METHODS[m] for m in self.methods)]
+        return pd.DataFrame(
+            [
+                [self.label(row), self.settings(row), *(cells[m].text() for m in self.methods)]
+                for row, cells in self.lines
+            ],
+            columns=columns,
+        )
+
+    def records(self) -> list[dict[str, object]]:
+        """Return one plain record for each cell."""
+        return [
+            {
+                "dataset": row.dataset,
+                "ratio": row.ratio,
+                "source": row.source,
+                "settings": list(row.notes),
+                "shortened": row.shortened,
+                "method": method,
+                "metric": "accuracy",
+                "mean": cells[method].summary.mean if cells[method].summary else None,
+                "std": cells[method].summary.std if cells[method].summary else None,
+                "n": cells[method].summary.n if cells[method].summary else 0,
+                "combinations": cells[method].combinations,
+                "status": dict(cells[method].counts),
+            }
+            for row, cells in self.lines
+            for method in self.methods
+        ]
+
+    def render(self, kind: str) -> str:
+        """Write the table as ``md``, ``latex``, ``csv`` or ``json``."""
+        if kind == "json":
+            return json.dumps(self.records(), indent=2)
+        if kind == "csv":
+            records = pd.DataFrame(self.records())
+            records["settings"] = records["settings"].map("; ".join)
+            counts = records.pop("status")
+            for status in ("finished", "queued", "running", "failed", "cancelled"):
+                records[status] = [c.get(status, 0) for c in counts]
+            return str(records.to_csv(index=False))
+        frame = self.frame()
+        notes = [self.caption, *self.footnotes]
+        if kind == "md":
+            return frame.to_markdown(index=False) + "\n\n" + "\n\n".join(notes) + "\n"
+        escaped = frame.map(_latex)
+        escaped.columns = pd.Index([_latex(c) for c in frame.columns])
+        return str(
+            escaped.to_latex(
+                index=False, caption=_latex(" ".join(notes)), label="tab:results", position="htb"
+            )
+        )
+
+
+def results(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> ResultsTable:
+    """Make the table of results.
+
+    Args:
+        runs: the runs, in any state.
+        recipes: recipe of each data set, in the order of the table.
+
+    Raises:
+        NothingToShowError: there are no runs.
+    """
+    if not runs:
+        raise NothingToShowError(
+            "There are no runs to show yet: train some first, e.g. dfgctl run digits."
+        )
+    lines = []
+    for row, members in rows(runs, recipes).items():
+        lines.append((row, {m: _cell([r for r in members if r.spec.method == m]) for m in METHODS}))
+    return ResultsTable(
+        lines=lines,
+        methods=tuple(METHODS),
+        caption="Test accuracy in % after the last step: mean ± standard deviation (n runs, each "
+        "with its own combination of majority classes or seed).",
+        footnotes=_footnotes(runs, recipes, any(row.shortened for row, _ in lines)),
+    )
+
+
+def _cell(runs: Sequence[Run]) -> Cell:
+    done = [run for run in runs if run.metrics is not None]
+    status = Counter("finished" if run.metrics is not None else run.status for run in runs)
+    values = [run.metrics.accuracy_last for run in done if run.metrics is not None]
+    return Cell(
+        summary=summarise(values) if values else None,
+        combinations=len({run.spec.combination for run in done}),
+        counts=dict(status),
+    )
+
+
+def _footnotes(
+    runs: Sequence[Run], recipes: Mapping[str, Recipe], shortened: bool
+) -> tuple[str, ...]:
+    notes = []
+    if shortened:
+        notes.append("† Shortened with --steps: not what the recipe trains.")
+    for name in recipes:
+        short: dict[int, int] = {}
+        wanted = 0
+        for run in (r for r in runs if r.spec.dataset == name):
+            majority = run.spec.combination or range(len(run.class_counts))
+            kept = {c: run.class_counts[c] for c in majority}
+            short.update({c: n for c, n in kept.items() if n < run.spec.majority_count})
+            wanted = max(wanted, run.spec.majority_count)
+        if short:
+            classes = DATASETS[name].classes
+            listed = ", ".join(f"{classes[c]} ({n:,})" for c, n in sorted(short.items()))
+            notes.append(
+                f"{DATASETS[name].title}: majority classes with fewer than {wanted:,} images keep "
+                f"all they have: {listed}."
+            )
+    return tuple(notes)
+
+
+def _latex(text: str) -> str:
+    special = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "±": r"$\pm$", "†": r"$\dagger$"}
+    return "".join(special.get(character, character) for character in text)

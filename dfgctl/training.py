@@ -1,0 +1,280 @@
+"""Trains one pack: steps, evaluations, and what is left at the end."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dfgctl import metrics, seeding
+from dfgctl.data.arrays import ImageArrays
+from dfgctl.data.batches import Batches, Images, scaled
+from dfgctl.data.imbalance import subset, validation_counts
+from dfgctl.losses import sample_cross_entropy
+from dfgctl.methods.base import Context, Method, SourceWeights
+from dfgctl.methods.delta import Delta
+from dfgctl.methods.dfg import Dfg
+from dfgctl.methods.finetune import Finetune
+from dfgctl.methods.original import Original
+from dfgctl.networks.backbones import backbone
+from dfgctl.records import Measurement, Metrics, RunSpec
+from dfgctl.settings import (
+    METHOD_SECTIONS,
+    DeltaSettings,
+    DfgSettings,
+    FinetuneSettings,
+    OriginalSettings,
+    RegSettings,
+    Section,
+)
+
+EVALUATION_CHUNK = 1000
+"""Test images that are classified at a time."""
+
+SECTIONS: Mapping[str, type[Section]] = {
+    "original": OriginalSettings,
+    "finetune": FinetuneSettings,
+    "delta": DeltaSettings,
+    "dfg": DfgSettings,
+    "reg": RegSettings,
+}
+METHODS: Mapping[str, Callable[..., Method[Any]]] = {
+    "original": Original,
+    "finetune": Finetune,
+    "delta": Delta,
+    "dfg": Dfg,
+}
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A step is done."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """All replicas were evaluated; ``diverged`` ones have no measurement from here on."""
+
+    step: int
+    measurements: Mapping[int, Measurement]
+    diverged: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Done:
+    """The pack is trained: metrics and weights of each replica that did not diverge."""
+
+    metrics: Mapping[int, Metrics]
+    weights: Mapping[int, Mapping[str, Tensor]]
+
+
+Event = Stepped | Evaluated | Done
+
+
+def train(
+    specs: Sequence[RunSpec],
+    class_counts: Sequence[Sequence[int]],
+    data: ImageArrays,
+    source: SourceWeights | None,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> Iterator[Event]:
+    """Train runs of one group as a pack.
+
+    Closing the iterator stops the training.
+
+    Args:
+        specs: the runs; they differ only in combination and seed.
+        class_counts: images of each class that each run keeps.
+        data: the target data set.
+        source: the source network; None for a method that needs none.
+        device: where to train.
+        dtype: the type of weights and activations.
+
+    Yields:
+        An event after each step and each evaluation, and at the end ``Done``.
+    """
+    trainer = Trainer(specs, class_counts, data, source, device, dtype)
+    yield trainer.evaluate(0)
+    for step in range(1, trainer.steps + 1):
+        trainer.step(step)
+        yield Stepped(step)
+        if step % trainer.eval_every == 0 or step == trainer.steps:
+            yield trainer.evaluate(step)
+            if trainer.all_diverged:
+                break
+    yield trainer.done()
+
+
+def sections_of(spec: RunSpec) -> list[Section]:
+    """Return the settings that a run's method is given, its own section first."""
+    own, *others = METHOD_SECTIONS[spec.method]
+    return [
+        SECTIONS[own].model_validate({**spec.settings[own], "steps": spec.steps}),
+        *(SECTIONS[name].model_validate(spec.settings[name]) for name in others),
+    ]
+
+
+class Trainer:
+    """The state of a pack in training; ``train`` drives it."""
+
+    def __init__(
+        self,
+        specs: Sequence[RunSpec],
+        class_counts: Sequence[Sequence[int]],
+        data: ImageArrays,
+        source: SourceWeights | None,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        first = specs[0]
+        self.specs = specs
+        self.steps, self.eval_every = first.steps, first.eval_every
+        self.classes = len(class_counts[0])
+        self.device, self.dtype = device, dtype
+
+        keys = tuple(seeding.run_key(spec.seed, spec.combination) for spec in specs)
+        pairs = [
+            subset(data.train_labels, counts, validation_counts(counts, first.validation), key)
+            for counts, key in zip(class_counts, keys, strict=True)
+        ]
+        self.images = Images.on(device, data.train, data.train_labels)
+        self.test = Images.on(device, data.test, data.test_labels)
+        self.validation = [validation for _, validation in pairs] if first.validation else []
+        own, *others = sections_of(first)
+        context = Context(
+            backbone=backbone(first.backbone),
+            classes=self.classes,
+            run_keys=keys,
+            batches=Batches(
+                self.images, [train for train, _ in pairs], keys, own.batch_size, dtype  # type: ignore[attr-defined]
+            ),
+            source=source,
+        )
+        start = time.perf_counter()
+        self.method = METHODS[first.method](context, own, *others)
+        self.train_seconds = time.perf_counter() - start
+        self.eval_seconds = 0.0
+        self.finite = torch.ones(len(specs), dtype=torch.bool, device=device)
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self.best: dict[int, tuple[float, int]] = {}
+        self.confusion: NDArray[np.int64] = np.zeros((0,), dtype=np.int64)
+        self.gone: frozenset[int] = frozenset()
+
+    @property
+    def all_diverged(self) -> bool:
+        """Whether no replica is left."""
+        return len(self.gone) == len(self.specs)
+
+    def step(self, step: int) -> None:
+        """Train one step, without a look at its losses' values (that would wait for the device)."""
+        start = time.perf_counter()
+        for name, loss in self.method.step(step).items():
+            self.sums[name] = self.sums[name] + loss if name in self.sums else loss
+            self.counts[name] = self.counts.get(name, 0) + 1
+            self.finite = self.finite & loss.isfinite()
+        self.train_seconds += time.perf_counter() - start
+
+    def evaluate(self, step: int) -> Evaluated:
+        """Classify the test images, and look whether losses are still finite."""
+        waiting = time.perf_counter()
+        losses = {name: (s / self.counts[name]).tolist() for name, s in self.sums.items()}
+        self.sums, self.counts = {}, {}
+        start = time.perf_counter()
+        self.train_seconds += start - waiting  # the device finishes its steps here
+
+        confusion, test_loss = self._confusion(self.test, None)
+        matrices = confusion.cpu().numpy()
+        mean_loss = test_loss.tolist()
+        val = self._validation_accuracies()
+        # A loss of the last few steps may not be there to look at; wrong logits always are.
+        finite = (self.finite & test_loss.isfinite()).tolist()
+        self.gone = frozenset(r for r, ok in enumerate(finite) if not ok)
+        self.confusion = matrices
+        measurements = {}
+        for r in range(len(self.specs)):
+            if r in self.gone:
+                continue
+            accuracy = float(matrices[r].diagonal().sum() / matrices[r].sum())
+            if accuracy > self.best.get(r, (-1.0, 0))[0]:
+                self.best[r] = (accuracy, step)
+            measurements[r] = Measurement(
+                step=step,
+                accuracy=accuracy,
+                loss=mean_loss[r],
+                val_accuracy=val[r] if val else None,
+                losses={name: values[r] for name, values in losses.items()},
+                seconds=self.train_seconds,
+            )
+        self.eval_seconds += time.perf_counter() - start
+        return Evaluated(step, measurements, self.gone)
+
+    def done(self) -> Done:
+        """Return the metrics and weights of the replicas that are left."""
+        left = [r for r in range(len(self.specs)) if r not in self.gone]
+        share = len(self.specs)
+        return Done(
+            metrics={
+                r: metrics.final_metrics(
+                    self.confusion[r],
+                    self.specs[r].combination,
+                    self.best[r],
+                    self.train_seconds / share,
+                    self.eval_seconds / share,
+                )
+                for r in left
+            },
+            weights={r: self.method.weights(r) for r in left},
+        )
+
+    def _validation_accuracies(self) -> list[float]:
+        """Balanced accuracy of each replica on its own held-out images; empty without any."""
+        if not self.validation:
+            return []
+        longest = max(len(v) for v in self.validation)
+        padded = np.stack([np.pad(v, (0, longest - len(v)), mode="edge") for v in self.validation])
+        index = torch.from_numpy(padded).to(self.device)
+        confusion, _ = self._confusion(self.images, index)
+        return [metrics.balanced_accuracy(m) for m in confusion.cpu().numpy()]
+
+    @torch.no_grad()
+    def _confusion(self, images: Images, index: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Count true class by predicted class, (R, K, K), and take the mean loss, (R,).
+
+        Args:
+            images: the images.
+            index: which of them each replica sees, (R, N), padded by repeating the last; None for
+                all images by all replicas.
+        """
+        replicas, k = len(self.specs), self.classes
+        count = len(images.labels) if index is None else index.shape[1]
+        confusion = torch.zeros(replicas, k * k, dtype=torch.int64, device=self.device)
+        loss = torch.zeros(replicas, dtype=torch.float64, device=self.device)
+        for start in range(0, count, EVALUATION_CHUNK):
+            part = slice(start, start + EVALUATION_CHUNK)
+            if index is None:
+                x = scaled(images.pixels[part], self.dtype)
+                x = x.expand(replicas, *x.shape)
+                y = images.labels[part].expand(replicas, -1)
+                counted = torch.ones_like(y)
+            else:
+                x, y = images.take(index[:, part], self.dtype)
+                counted = self._first_of(index)[:, part].to(y.dtype)
+            logits = self.method.classify(x)
+            confusion.scatter_add_(1, y * k + logits.argmax(2), counted)
+            loss += (sample_cross_entropy(logits, y) * counted).double().sum(1)
+        return confusion.view(replicas, k, k), loss / count
+
+    @staticmethod
+    def _first_of(index: Tensor) -> Tensor:
+        """Mark each entry that does not repeat the one before it (padding repeats the last)."""
+        fresh = torch.ones_like(index, dtype=torch.bool)
+        fresh[:, 1:] = index[:, 1:] != index[:, :-1]
+        return fresh
