@@ -48,7 +48,7 @@ class Stream:
         self._counters: dict[int, Tensor] = {}
 
     def words(self, step: int, shape: tuple[int, ...]) -> Tensor:
-        """Draw (R, \\*shape) words, uniform over all signed 64-bit integers."""
+        """Draw (R, *shape) words, uniform over all signed 64-bit integers."""
         count = 1
         for size in shape:
             count *= size
@@ -59,7 +59,7 @@ class Stream:
         return _mix(base[:, None] + self._counters[count]).view(-1, *shape)
 
     def integers(self, step: int, shape: tuple[int, ...], high: int | Tensor) -> Tensor:
-        """Draw (R, \\*shape) integers in [0, high); ``high`` may differ by replica, (R, 1, ...)."""
+        """Draw (R, *shape) integers in [0, high); ``high`` may differ by replica, (R, 1, ...)."""
         return _shift(self.words(step, shape), 1) % high
 
     def uniform(
@@ -70,6 +70,6 @@ class Stream:
         high: float = 1.0,
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
-        """Draw (R, \\*shape) numbers from [low, high), on a grid of 2**24 values."""
+        """Draw (R, *shape) numbers from [low, high), on a grid of 2**24 values."""
         unit = _shift(self.words(step, shape), 40).to(dtype) * 2.0**-24
         return unit * (high - low) + low

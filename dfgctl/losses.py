@@ -36,7 +36,8 @@ def gradient_penalty(
     weight = epsilon[:, :, None, None, None]
     x_hat = (weight * real + (1 - weight) * generated).detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(x_hat).sum(), x_hat, create_graph=True)
-    return ((gradient.flatten(2).norm(dim=2) - 1) ** 2).mean(1)
+    norm: Tensor = torch.linalg.vector_norm(gradient.flatten(2), dim=2)
+    return (norm - 1).square().mean(1)
 
 
 def generator_loss(generated: Tensor) -> Tensor:

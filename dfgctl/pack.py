@@ -62,8 +62,10 @@ class Replicated(nn.Module):
         if self.replicas == 1:
             own = {name: value[0] for name, value in changed.items()}
             inputs = tuple(arg[0] for arg in args)
-            output = functional_call(self.network, own, inputs, kwargs) if own else self.network(
-                *inputs, **kwargs
+            output = (
+                functional_call(self.network, own, inputs, kwargs)
+                if own
+                else self.network(*inputs, **kwargs)
             )
             return _with_replica_axis(output)
         state = {**self.stacked(), **changed}

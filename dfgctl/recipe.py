@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
@@ -150,11 +150,7 @@ def load(name: str) -> Recipe:
 
 def keys() -> list[str]:
     """Return all ``section.key`` names that ``--set`` takes."""
-    return [
-        f"{section}.{name}"
-        for section in SETTABLE
-        for name in _model(section).model_fields
-    ]
+    return [f"{section}.{name}" for section in SETTABLE for name in _model(section).model_fields]
 
 
 def parse_values(key: str, text: str) -> list[Any]:
@@ -171,18 +167,17 @@ def parse_values(key: str, text: str) -> list[Any]:
             f"Unknown setting '{key}': {hint}dfgctl recipe show NAME lists those of a data set."
         )
     field = _model(section).model_fields[name]
-    adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)
+    # Only this field's own type and bounds: what binds fields together is checked on the whole.
+    bounded: Any = Annotated[field.annotation, *field.metadata, field]
+    adapter: TypeAdapter[Any] = TypeAdapter(bounded)
     values = []
     for part in text.split(","):
         try:
             value = adapter.validate_python(part.strip())
-            # Only this field's own bounds: what binds fields together is checked on the whole.
-            TypeAdapter(_bounded(field)).validate_python(value)
         except ValidationError as error:
             reason = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise SettingError(
-                f"{key} cannot be '{part.strip()}': {_lower(reason)}. "
-                f"It is: {field.description}."
+                f"{key} cannot be '{part.strip()}': {_lower(reason)}. It is: {field.description}."
             ) from error
         values.append(value)
     if len(set(values)) != len(values):
@@ -197,8 +192,11 @@ def departures(recipe: Recipe, method: str, settings: Mapping[str, Mapping[str, 
         own = recipe.section(section).values()
         for name, value in settings.get(section, {}).items():
             if name != "steps" and value != own.get(name):
-                found.append(f"{section}.{name}={value:g}" if isinstance(value, float)
-                             else f"{section}.{name}={value}")
+                found.append(
+                    f"{section}.{name}={value:g}"
+                    if isinstance(value, float)
+                    else f"{section}.{name}={value}"
+                )
     return found
 
 
@@ -206,12 +204,6 @@ def _model(section: str) -> type[Section]:
     annotation = Recipe.model_fields[section].annotation
     assert isinstance(annotation, type)
     return annotation
-
-
-def _bounded(field: Any) -> Any:
-    from typing import Annotated
-
-    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
 def _lower(text: str) -> str:

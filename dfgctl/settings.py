@@ -7,8 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Field(gt=0)
-
 
 class Section(BaseModel):
     """A section of a recipe: frozen, with no unknown keys."""
@@ -20,11 +18,16 @@ class Section(BaseModel):
         return self.model_dump()
 
 
-class AdamSettings(Section):
-    """Training by Adam: what ``original``, ``finetune``, ``delta`` and pre-training share."""
+class TrainingSettings(Section):
+    """What every method's own section has."""
 
     steps: int = Field(gt=0, description="training steps")
-    batch_size: int = Field(gt=1, description="images in a batch")
+    batch_size: int = Field(gt=1, description="images in a batch (m in Algorithm 1)")
+
+
+class AdamSettings(TrainingSettings):
+    """Training by Adam: what ``original``, ``finetune``, ``delta`` and pre-training share."""
+
     lr: float = Field(gt=0, lt=10, description="learning rate")
     beta1: float = Field(ge=0, lt=1, default=0.5, description="Adam's first decay rate")
     beta2: float = Field(ge=0, lt=1, default=0.9, description="Adam's second decay rate")
@@ -59,11 +62,9 @@ class RegSettings(Section):
     head_lr: float = Field(gt=0, default=0.01, description="SGD's learning rate for a new head")
 
 
-class DfgSettings(Section):
+class DfgSettings(TrainingSettings):
     """DFG: appendix A's settings and Algorithm 1's constants."""
 
-    steps: int = Field(gt=0, description="training steps")
-    batch_size: int = Field(gt=1, description="m, images and generated features in a batch")
     eta_E: float = Field(gt=0, lt=10, description="learning rate of the feature extractor")
     eta_C: float = Field(gt=0, lt=10, description="learning rate of the feature classifier")
     eta_G: float = Field(gt=0, lt=10, description="learning rate of the feature generator")
@@ -100,3 +101,14 @@ METHOD_SECTIONS: dict[str, tuple[str, ...]] = {
     "dfg": ("dfg", "reg"),
 }
 """The recipe sections that each method reads, its own first."""
+
+TRAINING_SECTIONS: dict[str, type[TrainingSettings]] = {
+    "original": OriginalSettings,
+    "finetune": FinetuneSettings,
+    "delta": DeltaSettings,
+    "dfg": DfgSettings,
+}
+"""The methods' own sections."""
+
+SHARED_SECTIONS: dict[str, type[Section]] = {"reg": RegSettings}
+"""Sections that several methods read."""

@@ -1,7 +1,7 @@
 """Trains one pack: steps, evaluations, and what is left at the end."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,24 +24,15 @@ from dfgctl.networks.backbones import backbone
 from dfgctl.records import Measurement, Metrics, RunSpec
 from dfgctl.settings import (
     METHOD_SECTIONS,
-    DeltaSettings,
-    DfgSettings,
-    FinetuneSettings,
-    OriginalSettings,
-    RegSettings,
+    SHARED_SECTIONS,
+    TRAINING_SECTIONS,
     Section,
+    TrainingSettings,
 )
 
 EVALUATION_CHUNK = 1000
 """Test images that are classified at a time."""
 
-SECTIONS: Mapping[str, type[Section]] = {
-    "original": OriginalSettings,
-    "finetune": FinetuneSettings,
-    "delta": DeltaSettings,
-    "dfg": DfgSettings,
-    "reg": RegSettings,
-}
 METHODS: Mapping[str, Callable[..., Method[Any]]] = {
     "original": Original,
     "finetune": Finetune,
@@ -84,7 +75,7 @@ def train(
     source: SourceWeights | None,
     device: torch.device,
     dtype: torch.dtype = torch.float32,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Train runs of one group as a pack.
 
     Closing the iterator stops the training.
@@ -112,13 +103,11 @@ def train(
     yield trainer.done()
 
 
-def sections_of(spec: RunSpec) -> list[Section]:
-    """Return the settings that a run's method is given, its own section first."""
+def sections_of(spec: RunSpec) -> tuple[TrainingSettings, list[Section]]:
+    """Return a run's settings: its method's own section, and the others that the method reads."""
     own, *others = METHOD_SECTIONS[spec.method]
-    return [
-        SECTIONS[own].model_validate({**spec.settings[own], "steps": spec.steps}),
-        *(SECTIONS[name].model_validate(spec.settings[name]) for name in others),
-    ]
+    main = TRAINING_SECTIONS[own].model_validate({**spec.settings[own], "steps": spec.steps})
+    return main, [SHARED_SECTIONS[name].model_validate(spec.settings[name]) for name in others]
 
 
 class Trainer:
@@ -147,13 +136,17 @@ class Trainer:
         self.images = Images.on(device, data.train, data.train_labels)
         self.test = Images.on(device, data.test, data.test_labels)
         self.validation = [validation for _, validation in pairs] if first.validation else []
-        own, *others = sections_of(first)
+        own, others = sections_of(first)
         context = Context(
             backbone=backbone(first.backbone),
             classes=self.classes,
             run_keys=keys,
             batches=Batches(
-                self.images, [train for train, _ in pairs], keys, own.batch_size, dtype  # type: ignore[attr-defined]
+                self.images,
+                [train for train, _ in pairs],
+                keys,
+                own.batch_size,
+                dtype,
             ),
             source=source,
         )

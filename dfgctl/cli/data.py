@@ -57,10 +57,17 @@ def list_data(data_dir: DataDirOption = DEFAULT_DATA, json: JsonOption = False) 
         table.add_column(column, overflow="fold")
     for r in records:
         table.add_row(
-            r["name"], ", ".join(r["roles"]), r["state"], str(r["classes"]), f"{r['train']:,}",
-            f"{r['test']:,}", r["origin"], r["licence"],
+            r["name"],
+            ", ".join(r["roles"]),
+            r["state"],
+            str(r["classes"]),
+            f"{r['train']:,}",
+            f"{r['test']:,}",
+            r["origin"],
+            r["licence"],
         )
     console = out()
     console.print(table)
-    console.print(f"Data directory: {data_dir} (--data-dir or DFGCTL_DATA)", style="dim",
-                  markup=False)
+    console.print(
+        f"Data directory: {data_dir} (--data-dir or DFGCTL_DATA)", style="dim", markup=False
+    )

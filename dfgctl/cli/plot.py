@@ -13,8 +13,9 @@ DatasetOption = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option("-o", "--output", help="The picture: .png, .svg or .pdf. [default: beside the "
-                 "registry]"),
+    typer.Option(
+        "-o", "--output", help="The picture: .png, .svg or .pdf. [default: beside the registry]"
+    ),
 ]
 
 

@@ -43,8 +43,13 @@ def list_recipes(json: JsonOption = False) -> None:
         table.add_column(column)
     for r in loaded:
         table.add_row(
-            r.name, r.backbone, r.imbalance.ratio, str(r.imbalance.majority),
-            str(r.run.repeats), f"{r.dfg.steps:,}", ", ".join(r.sources),
+            r.name,
+            r.backbone,
+            r.imbalance.ratio,
+            str(r.imbalance.majority),
+            str(r.run.repeats),
+            f"{r.dfg.steps:,}",
+            ", ".join(r.sources),
         )
     out().print(table)
 

@@ -64,9 +64,7 @@ def run(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", help="A setting, section.key=value; values with commas are a sweep."
-        ),
+        typer.Option("--set", help="A setting, section.key=value; values with commas are a sweep."),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps of every method, for a trial.")
@@ -268,8 +266,13 @@ def _dry_run(
     for r in plan.runs:
         swept = ", ".join(f"{key}={value}" for key, value in r.sweep.items())
         table.add_row(
-            short(r.id), r.spec.method, combination(r.spec), str(r.spec.seed), f"{r.spec.steps:,}",
-            swept, status[r.id],
+            short(r.id),
+            r.spec.method,
+            combination(r.spec),
+            str(r.spec.seed),
+            f"{r.spec.steps:,}",
+            swept,
+            status[r.id],
         )
     console = out()
     console.print(table)

@@ -151,16 +151,28 @@ def _print_list(runs: "list[Run]") -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, justify in (
-        ("Run", "left"), ("Data set", "left"), ("Method", "left"), ("Ratio", "right"),
-        ("Majority", "left"), ("Seed", "right"), ("Steps", "right"), ("Status", "left"),
+        ("Run", "left"),
+        ("Data set", "left"),
+        ("Method", "left"),
+        ("Ratio", "right"),
+        ("Majority", "left"),
+        ("Seed", "right"),
+        ("Steps", "right"),
+        ("Status", "left"),
         ("Acc. %", "right"),
     ):
         table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for run in runs:
         spec = run.spec
         table.add_row(
-            short(run.id), spec.dataset, spec.method, spec.ratio, combination(spec),
-            str(spec.seed), f"{spec.steps:,}", status_of(run),
+            short(run.id),
+            spec.dataset,
+            spec.method,
+            spec.ratio,
+            combination(spec),
+            str(spec.seed),
+            f"{spec.steps:,}",
+            status_of(run),
             f"{100 * run.metrics.accuracy_last:.2f}" if run.metrics else "",
         )
     console = out()
@@ -170,9 +182,7 @@ def _print_list(runs: "list[Run]") -> None:
     console.print(f"{len(runs)} runs", style="dim")
 
 
-def _print_run(
-    run: "Run", attempts: "list[Attempt]", measurements: "list[Measurement]"
-) -> None:
+def _print_run(run: "Run", attempts: "list[Attempt]", measurements: "list[Measurement]") -> None:
     from rich.table import Table
 
     from dfgctl.cli.names import combination, duration
@@ -195,16 +205,28 @@ def _print_run(
     if run.metrics is not None:
         m = run.metrics
         facts += [
-            ("Accuracy", f"{100 * m.accuracy_last:.2f} % at the end, best "
-             f"{100 * m.accuracy_best:.2f} % at step {m.best_step:,} (by the test set)"),
-            ("Balanced", f"accuracy {100 * m.balanced_accuracy:.2f} %, macro F1 "
-             f"{100 * m.macro_f1:.2f} %, G-mean {100 * m.gmean:.2f} %"),
+            (
+                "Accuracy",
+                f"{100 * m.accuracy_last:.2f} % at the end, best "
+                f"{100 * m.accuracy_best:.2f} % at step {m.best_step:,} (by the test set)",
+            ),
+            (
+                "Balanced",
+                f"accuracy {100 * m.balanced_accuracy:.2f} %, macro F1 "
+                f"{100 * m.macro_f1:.2f} %, G-mean {100 * m.gmean:.2f} %",
+            ),
         ]
         if m.majority_recall is not None and m.minority_recall is not None:
-            facts.append(("Recall", f"majority {100 * m.majority_recall:.2f} %, minority "
-                          f"{100 * m.minority_recall:.2f} %"))
-        facts.append(("Time", f"{duration(m.train_seconds)} training, "
-                      f"{duration(m.eval_seconds)} evaluation"))
+            facts.append(
+                (
+                    "Recall",
+                    f"majority {100 * m.majority_recall:.2f} %, minority "
+                    f"{100 * m.minority_recall:.2f} %",
+                )
+            )
+        facts.append(
+            ("Time", f"{duration(m.train_seconds)} training, {duration(m.eval_seconds)} evaluation")
+        )
     if run.error:
         facts.append(("Error", run.error.strip()))
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -222,8 +244,9 @@ def _print_run(
         recalls.add_column("Recall %", justify="right")
         for c, recall in enumerate(run.metrics.recalls):
             star = " (majority)" if c in spec.combination else ""
-            recalls.add_row(f"{c} {escape(classes[c])}{star}", str(run.class_counts[c]),
-                            f"{100 * recall:.2f}")
+            recalls.add_row(
+                f"{c} {escape(classes[c])}{star}", str(run.class_counts[c]), f"{100 * recall:.2f}"
+            )
         console.print(recalls)
     if measurements:
         _print_evaluations(console, measurements)
@@ -235,7 +258,8 @@ def _print_run(
             f"Attempt {attempt.number}: {attempt.outcome or 'under way'}, "
             f"{attempt.started_at:%Y-%m-%d %H:%M} UTC, {attempt.device}, pack of "
             f"{attempt.pack_size}, {made}, torch {attempt.provenance['packages']['torch']}",
-            style="dim", markup=False,
+            style="dim",
+            markup=False,
         )
     console.print("\nRemake it with:", style="bold")
     console.print(command_of(run), markup=False, soft_wrap=True)

@@ -1,19 +1,20 @@
 """``dfgctl table``: the table of results."""
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, open_registry
-from dfgctl.cli.output import err, escape, out, reported, write_file
+from dfgctl.cli.output import escape, out, reported, write_file
+from dfgctl.records import METHODS
 
 if TYPE_CHECKING:
     from dfgctl.report.tables import ResultsTable
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How a table is written."""
 
     rich = "rich"
@@ -68,20 +69,18 @@ def table(
 
 def show(made: "ResultsTable") -> None:
     """Print a table of results for reading."""
+    from rich import box
     from rich.table import Table
 
-    frame = made.frame()
-    view = Table(title="Results", title_justify="left", show_lines=True)
-    for column in frame.columns:
-        view.add_column(str(column), justify="left", overflow="fold")
-    for line in frame.itertuples(index=False):
-        view.add_row(*(escape(str(cell)) for cell in line))
+    view = Table(title="Results", title_justify="left", box=box.SIMPLE_HEAD, show_lines=True)
+    view.add_column("Data set", overflow="fold")
+    for method in made.methods:
+        view.add_column(METHODS[method], justify="right", overflow="fold")
+    for row, cells in made.lines:
+        first = [made.label(row), *(f"  {part}" for part in made.settings(row))]
+        texts = ["\n".join(cells[method].lines()) for method in made.methods]
+        view.add_row(escape("\n".join(first)), *texts)
     console = out()
     console.print(view)
     for note in (made.caption, *made.footnotes):
         console.print(escape(note), style="dim")
-
-
-def no_runs() -> None:
-    """Say that there is no registry yet."""
-    err().print("No runs yet: train some, e.g. dfgctl run digits.")

@@ -104,8 +104,8 @@ DATASETS: dict[str, DatasetInfo] = {
             roles=("target",),
             train=896,
             test=901,
-            licence="CC BY 4.0 (UCI)",
-            origin="scikit-learn, built in",
+            licence="CC BY 4.0",
+            origin="scikit-learn",
         ),
         DatasetInfo(
             name="glyphs",
@@ -114,8 +114,8 @@ DATASETS: dict[str, DatasetInfo] = {
             roles=("source",),
             train=6000,
             test=1000,
-            licence="fonts: Bitstream Vera, BaKoMa, STIX",
-            origin="drawn with matplotlib's fonts",
+            licence="the fonts' own",
+            origin="matplotlib's fonts",
         ),
         DatasetInfo(
             name="fmnist",
@@ -125,7 +125,7 @@ DATASETS: dict[str, DatasetInfo] = {
             train=60_000,
             test=10_000,
             licence="MIT",
-            origin="Zalando Research, by torchvision",
+            origin="Zalando Research",
             files=_idx(
                 "FashionMNIST/raw",
                 "",
@@ -146,7 +146,7 @@ DATASETS: dict[str, DatasetInfo] = {
             train=60_000,
             test=10_000,
             licence="CC BY-SA 3.0",
-            origin="LeCun et al., by torchvision",
+            origin="LeCun et al.",
             files=_idx(
                 "MNIST/raw",
                 "",
@@ -166,8 +166,8 @@ DATASETS: dict[str, DatasetInfo] = {
             roles=("source",),
             train=240_000,
             test=40_000,
-            licence="public domain (NIST)",
-            origin="Cohen et al., by torchvision",
+            licence="public domain",
+            origin="NIST",
             files=_idx("EMNIST/raw", "emnist-digits-", "test", transposed=True),
         ),
         DatasetInfo(
@@ -177,8 +177,8 @@ DATASETS: dict[str, DatasetInfo] = {
             roles=("source",),
             train=124_800,
             test=20_800,
-            licence="public domain (NIST)",
-            origin="Cohen et al., by torchvision",
+            licence="public domain",
+            origin="NIST",
             files=_idx("EMNIST/raw", "emnist-letters-", "test", (), 1, True),
         ),
     )

@@ -1,5 +1,6 @@
-"""``glyphs``: the digits 0 to 9 drawn with the fonts that matplotlib ships; the source of digits."""
+"""``glyphs``: the digits 0 to 9 drawn with matplotlib's fonts; the source of digits."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +52,15 @@ def load() -> ImageArrays:
     )
 
 
+@cache
+def _font(file: Path, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(file), size)
+
+
 def _draw(text: str, folder: Path, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw one glyph with random font, scale, stroke, rotation, shift and noise."""
     font_file = folder / FONTS[rng.integers(len(FONTS))]
-    font = ImageFont.truetype(str(font_file), int(rng.integers(44, 73)))
+    font = _font(font_file, int(rng.integers(44, 73)))
     stroke = int(rng.integers(0, 3))
     canvas = Image.new("L", (CANVAS, CANVAS))
     centre = tuple(CANVAS / 2 + rng.uniform(-6, 6, size=2))

@@ -42,12 +42,11 @@ def estimate(runs: Sequence[PlannedRun], known: Sequence[Run], recipe: Recipe) -
     return Estimate(seconds, disk, " and ".join(sorted(bases)))
 
 
-def _seconds(
-    run: PlannedRun, known: Sequence[Run], recipe: Recipe
-) -> tuple[float | None, str]:
+def _seconds(run: PlannedRun, known: Sequence[Run], recipe: Recipe) -> tuple[float | None, str]:
     spec = run.spec
     alike = [
-        k for k in known
+        k
+        for k in known
         if k.metrics is not None
         and (k.spec.dataset, k.spec.method, k.spec.backbone)
         == (spec.dataset, spec.method, spec.backbone)

@@ -96,9 +96,7 @@ def check(request: Request) -> Checked:
         )
     if balanced and request.combinations != "all":
         raise InputError("At 1:1 there are no majority classes: leave --combinations out.")
-    combinations = (
-        None if balanced else parse_combinations(request.combinations, classes, majority)
-    )
+    combinations = None if balanced else parse_combinations(request.combinations, classes, majority)
     repeats = request.repeats
     if repeats is None and combinations is not None:
         repeats = len(combinations)
@@ -130,7 +128,7 @@ def make(
     Raises:
         InputError: a class cannot have as many images as was asked for.
     """
-    request, runs = checked.request, []
+    runs = []
     sources: dict[str, SourceSpec] = {}
     for i in range(checked.repeats):
         combination, seed = repeat(checked, i, len(target.train_counts))
@@ -256,7 +254,8 @@ def _notes(checked: Checked, runs: Sequence[PlannedRun], target: Manifest) -> tu
     if short:
         notes.append(
             f"Fewer than {first.majority_count:,} images, so all are kept where a majority class: "
-            + ", ".join(short) + "."
+            + ", ".join(short)
+            + "."
         )
     for spec in {r.spec.group(): r.spec for r in runs if r.spec.method == "dfg"}.values():
         n_W = spec.settings["dfg"]["n_W"]

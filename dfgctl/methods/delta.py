@@ -4,8 +4,8 @@ from torch import Tensor
 
 from dfgctl.losses import cross_entropy
 from dfgctl.methods.base import Context, Method, adam, source_networks
-from dfgctl.pack import descend
 from dfgctl.methods.regulariser import Regulariser
+from dfgctl.pack import descend
 from dfgctl.settings import DeltaSettings, RegSettings
 
 

@@ -14,11 +14,11 @@ from dfgctl.losses import (
     gradient_penalty,
 )
 from dfgctl.methods.base import Context, Method, adam, source_networks
+from dfgctl.methods.regulariser import Regulariser
 from dfgctl.networks.backbones import seeded
 from dfgctl.networks.discriminator import DISCRIMINATORS
 from dfgctl.networks.generator import GENERATORS
 from dfgctl.pack import Replicated, descend
-from dfgctl.methods.regulariser import Regulariser
 from dfgctl.settings import DfgSettings, RegSettings
 
 WEIGHT_CHUNK = 512
@@ -111,8 +111,9 @@ class Dfg(Method[DfgSettings]):
         )
         penalty = gradient_penalty(self.D, real, generated, epsilon)
         # One call for both: D treats each image alone.
-        scores = self.D(torch.cat([real, generated], dim=1)).split(y_hat.shape[1], dim=1)
-        loss = critic_loss(*scores, penalty, self.settings.gp_lambda)
+        scores = self.D(torch.cat([real, generated], dim=1))
+        score_r, score_g = scores.split(y_hat.shape[1], dim=1)
+        loss = critic_loss(score_r, score_g, penalty, self.settings.gp_lambda)
         return self._descend(self.adam_D, loss)
 
     def _extractor_loss(self, x: Tensor, y: Tensor, source_maps: tuple[Tensor, ...]) -> Tensor:

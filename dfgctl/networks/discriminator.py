@@ -25,7 +25,8 @@ class LeNet5Discriminator(nn.Module):
         h = F.leaky_relu(self.conv1(x), LRELU_SLOPE)  # (B, 32, 7, 7)
         h = F.leaky_relu(self.conv2(h), LRELU_SLOPE)  # (B, 64, 4, 4)
         h = F.leaky_relu(self.conv3(h), LRELU_SLOPE)  # (B, 128, 2, 2)
-        return self.dense(h.flatten(1)).squeeze(-1)
+        scores: Tensor = self.dense(h.flatten(1)).squeeze(-1)
+        return scores
 
 
 DISCRIMINATORS = {"lenet5": LeNet5Discriminator}

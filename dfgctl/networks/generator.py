@@ -45,7 +45,8 @@ class LeNet5Generator(nn.Module):
         h = self.norm1(F.leaky_relu(self.deconv1(h), LRELU_SLOPE))  # (B, 48, 9, 9)
         h = self.norm2(F.leaky_relu(self.deconv2(h), LRELU_SLOPE))  # (B, 12, 11, 11)
         h = weights[:, :, None, None] * torch.tanh(self.deconv3(h))  # (B, 6, 14, 14)
-        return self.norm3(h)
+        features: Tensor = self.norm3(h)
+        return features
 
 
 def xavier(network: nn.Module) -> None:

@@ -90,7 +90,8 @@ def translated(error: SQLAlchemyError, where: str) -> RegistryError:
         )
     if "locked" in reason:
         return RegistryError(
-            f"{where} stayed locked for {BUSY_SECONDS} s: see which process holds it, and try again."
+            f"{where} stayed locked for {BUSY_SECONDS} s: see which process holds it, and try "
+            "again."
         )
     return RegistryError(f"The registry {where} does not answer: {reason}. Check --registry.")
 

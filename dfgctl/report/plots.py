@@ -63,7 +63,12 @@ def sensitivity(key: str, runs: Sequence[Run], recipe: Recipe) -> Sensitivity:
         row = row_of(run, recipe)
         others = tuple(n for n in row.notes if not n.startswith(f"dfg.{key}="))
         row = Row(
-            row.dataset, row.ratio, others, row.source, row.source_identity, row.data_digest,
+            row.dataset,
+            row.ratio,
+            others,
+            row.source,
+            row.source_identity,
+            row.data_digest,
             row.shortened,
         )
         value = float(run.spec.settings["dfg"][key])
@@ -93,7 +98,7 @@ def draw_sensitivity(data: Sensitivity, file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(_STYLE):  # type: ignore[arg-type]
         figure, axes = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
         summaries = data.summaries()
         xs = list(summaries)
@@ -103,17 +108,28 @@ def draw_sensitivity(data: Sensitivity, file: Path) -> None:
             xs,
             [m - s for m, s in zip(means, spread, strict=True)],
             [m + s for m, s in zip(means, spread, strict=True)],
-            color=BLUE, alpha=0.15, linewidth=0, label="± 1 standard deviation",
+            color=BLUE,
+            alpha=0.15,
+            linewidth=0,
+            label="± 1 standard deviation",
         )
         for value, accuracies in data.points.items():
             axes.plot(
-                [value] * len(accuracies), [100 * a for a in accuracies],
-                "o", color=BLUE, alpha=0.35, markersize=4, markeredgewidth=0,
+                [value] * len(accuracies),
+                [100 * a for a in accuracies],
+                "o",
+                color=BLUE,
+                alpha=0.35,
+                markersize=4,
+                markeredgewidth=0,
                 label="one run" if value == xs[0] else None,
             )
         axes.plot(xs, means, "-o", color=BLUE, markersize=6, label="mean")
         axes.axvline(
-            data.default, color=ORANGE, linestyle="--", linewidth=1,
+            data.default,
+            color=ORANGE,
+            linestyle="--",
+            linewidth=1,
             label=f"recipe's {SYMBOLS[data.key]} = {data.default:g}",
         )
         axes.set_xlabel(AXES[data.key])
@@ -160,7 +176,7 @@ def _title(data: Sensitivity) -> str:
     return "\n".join([first, ", ".join(data.notes)]) if data.notes else first
 
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,

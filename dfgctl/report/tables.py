@@ -25,14 +25,22 @@ class Cell:
     combinations: int
     counts: Mapping[str, int]
 
-    def text(self) -> str:
-        """Write the cell: mean ± standard deviation in %, n; or why it is empty."""
+    def lines(self) -> list[str]:
+        """Write the cell: mean ± standard deviation in %, n, and what has not finished.
+
+        A cell without results says why: queued, running, failed, or never planned.
+        """
         others = [f"{n} {status}" for status, n in self.counts.items() if status != "finished"]
         if self.summary is None:
-            return ", ".join(others) or "not planned"
-        mean, std, n = 100 * self.summary.mean, self.summary.std, self.summary.n
-        value = f"{mean:.2f} (n={n})" if std is None else f"{mean:.2f} ± {100 * std:.2f} (n={n})"
-        return ", ".join([value, *others])
+            return others or ["not planned"]
+        mean, std = 100 * self.summary.mean, self.summary.std
+        value = f"{mean:.2f}" if std is None else f"{mean:.2f} ± {100 * std:.2f}"
+        return [value, f"n = {self.summary.n}", *others]
+
+    def text(self) -> str:
+        """Write the cell in one line."""
+        first, *rest = self.lines()
+        return f"{first} ({', '.join(rest)})" if rest else first
 
 
 @dataclass(frozen=True)
@@ -49,25 +57,31 @@ class ResultsTable:
         mark = " †" if row.shortened else ""
         return f"{DATASETS[row.dataset].title} ({row.ratio}){mark}"
 
-    def settings(self, row: Row) -> str:
-        """Say where a row departs from its recipe, or which source it has."""
-        source = [f"source {row.source}"] if row.source else []
-        twins = [
-            r for r, _ in self.lines
-            if r is not row and (r.dataset, r.ratio, r.notes, r.source)
-            == (row.dataset, row.ratio, row.notes, row.source)
+    def settings(self, row: Row) -> list[str]:
+        """Say which source a row has, and where it departs from its recipe."""
+        parts = [f"source {row.source}"] if row.source else []
+        shared = (row.dataset, row.ratio, row.notes, row.source)
+        others = [
+            r
+            for r, _ in self.lines
+            if r != row and (r.dataset, r.ratio, r.notes, r.source) == shared
         ]
-        if twins:
-            network = f"network {row.source_identity[:7]}" if row.source_identity else ""
-            source.append(f"{network} data {row.data_digest[:7]}".strip())
-        return ", ".join([*source, *row.notes])
+        if any(r.source_identity != row.source_identity for r in others) and row.source_identity:
+            parts.append(f"source network {row.source_identity[:7]}")
+        if any(r.data_digest != row.data_digest for r in others):
+            parts.append(f"data {row.data_digest[:7]}")
+        return [*parts, *row.notes]
 
     def frame(self) -> pd.DataFrame:
         """Return the table as it is read."""
         columns = ["Data set", "Settings", *(METHODS[m] for m in self.methods)]
         return pd.DataFrame(
             [
-                [self.label(row), self.settings(row), *(cells[m].text() for m in self.methods)]
+                [
+                    self.label(row),
+                    ", ".join(self.settings(row)),
+                    *(cells[m].text() for m in self.methods),
+                ]
                 for row, cells in self.lines
             ],
             columns=columns,
@@ -76,20 +90,7 @@ class ResultsTable:
     def records(self) -> list[dict[str, object]]:
         """Return one plain record for each cell."""
         return [
-            {
-                "dataset": row.dataset,
-                "ratio": row.ratio,
-                "source": row.source,
-                "settings": list(row.notes),
-                "shortened": row.shortened,
-                "method": method,
-                "metric": "accuracy",
-                "mean": cells[method].summary.mean if cells[method].summary else None,
-                "std": cells[method].summary.std if cells[method].summary else None,
-                "n": cells[method].summary.n if cells[method].summary else 0,
-                "combinations": cells[method].combinations,
-                "status": dict(cells[method].counts),
-            }
+            _cell_record(row, method, cells[method])
             for row, cells in self.lines
             for method in self.methods
         ]
@@ -142,6 +143,24 @@ def results(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> ResultsTable:
         "with its own combination of majority classes or seed).",
         footnotes=_footnotes(runs, recipes, any(row.shortened for row, _ in lines)),
     )
+
+
+def _cell_record(row: Row, method: str, cell: Cell) -> dict[str, object]:
+    summary = cell.summary
+    return {
+        "dataset": row.dataset,
+        "ratio": row.ratio,
+        "source": row.source,
+        "settings": list(row.notes),
+        "shortened": row.shortened,
+        "method": method,
+        "metric": "accuracy",
+        "mean": summary.mean if summary else None,
+        "std": summary.std if summary else None,
+        "n": summary.n if summary else 0,
+        "combinations": cell.combinations,
+        "status": dict(cell.counts),
+    }
 
 
 def _cell(runs: Sequence[Run]) -> Cell:
