@@ -1,0 +1,55 @@
+"""What all tests share: an environment of their own, and data that is made only once."""
+
+import functools
+import os
+from pathlib import Path
+
+import pytest
+
+from dfgctl.data import sources as data_sources
+from dfgctl.data.arrays import ImageArrays
+from dfgctl.data.catalog import DATASETS
+
+_load = functools.cache(data_sources.load)
+REAL_DATA = os.environ.get("DFGCTL_DATA")
+
+
+@pytest.fixture(autouse=True)
+def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test in an empty folder, without the user's settings and with few colours."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DFGCTL_REGISTRY", "DFGCTL_DATA", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+
+
+@pytest.fixture(autouse=True)
+def _built_in_data_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the glyphs once a session instead of once a command."""
+
+    def load(info, data_dir):  # type: ignore[no-untyped-def]
+        return _load(info, data_dir) if info.files is None else original(info, data_dir)
+
+    original = data_sources.load
+    monkeypatch.setattr(data_sources, "load", load)
+
+
+@pytest.fixture
+def digits() -> ImageArrays:
+    """The built-in target data set."""
+    return _load(DATASETS["digits"], Path("data"))
+
+
+@pytest.fixture
+def glyphs() -> ImageArrays:
+    """The built-in source data set."""
+    return _load(DATASETS["glyphs"], Path("data"))
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """A data directory with the real Fashion-MNIST, MNIST and EMNIST letters."""
+    if REAL_DATA is None or not (Path(REAL_DATA) / "FashionMNIST" / "raw").is_dir():
+        pytest.skip("no real image data: set DFGCTL_DATA to a torchvision root that has it")
+    return Path(REAL_DATA)
