@@ -1,0 +1,128 @@
+"""Batches: from the replica's own images only, the same whoever shares the pack."""
+
+import numpy as np
+import pytest
+import torch
+
+from dfgctl import seeding
+from dfgctl.data.batches import DRAWS_PER_STEP, Batches, Images, scaled
+
+KEYS = [seeding.run_key(seed, (0, 4)) for seed in range(3)]
+SUBSETS = [np.array([3]), np.arange(10, 17), np.arange(20, 60)]
+LABELS = np.arange(100) % 5
+
+
+@pytest.fixture
+def images() -> Images:
+    """100 images whose pixels are all their own index."""
+    pixels = np.broadcast_to(np.arange(100, dtype=np.uint8)[:, None, None, None], (100, 1, 2, 3))
+    return Images.on(torch.device("cpu"), pixels, LABELS)
+
+
+def batches(images: Images, subsets=SUBSETS, keys=KEYS, size=50, stream="batches") -> Batches:
+    return Batches(images, subsets, keys, size, torch.float64, stream)
+
+
+def indices(x: torch.Tensor) -> torch.Tensor:
+    """Read the images' indices from their pixels, (R, B)."""
+    return ((x + 1) * 127.5).round().long()[:, :, 0, 0, 0]
+
+
+def test_pixels_become_numbers_from_minus_one_to_one() -> None:
+    pixels = torch.tensor([0, 51, 255], dtype=torch.uint8)
+    expected = torch.tensor([-1, -0.6, 1], dtype=torch.float64)
+    torch.testing.assert_close(scaled(pixels, torch.float64), expected)
+    assert scaled(pixels, torch.float32).dtype == torch.float32
+
+
+def test_a_batch_has_a_place_for_each_replica(images: Images) -> None:
+    x, y = batches(images).draw(1, 0)
+    assert x.shape == (3, 50, 1, 2, 3)
+    assert y.shape == (3, 50)
+    assert x.dtype == torch.float64
+    assert (x == x[:, :, :1, :1, :1]).all()
+
+
+def test_each_replica_draws_all_of_its_own_images_and_no_other(images: Images) -> None:
+    pack = batches(images)
+    drawn = torch.cat([indices(pack.draw(step, 0)[0]) for step in range(40)], dim=1)
+    for own, subset in zip(drawn, SUBSETS, strict=True):
+        assert own.unique().tolist() == subset.tolist()
+
+
+def test_images_of_a_padded_subset_are_drawn_equally_often(images: Images) -> None:
+    # The seven images are padded with copies of the last one up to forty.
+    drawn = indices(batches(images, size=14_000).draw(1, 0)[0])[1]
+    counts = drawn.bincount()[10:17]
+    assert abs(counts - 2000).max() < 5 * 2000**0.5
+
+
+def test_labels_are_those_of_the_images(images: Images) -> None:
+    x, y = batches(images).draw(5, 3)
+    assert torch.equal(y, torch.from_numpy(LABELS)[indices(x)])
+
+
+def test_a_batch_depends_on_step_and_number(images: Images) -> None:
+    pack = batches(images)
+    drawn = {
+        tuple(indices(pack.draw(step, number)[0])[2].tolist())
+        for step in (1, 2, 3)
+        for number in (0, 1, DRAWS_PER_STEP - 1)
+    }
+    assert len(drawn) == 9
+
+
+def test_a_batch_does_not_depend_on_the_pack_or_on_earlier_batches(images: Images) -> None:
+    pack = batches(images)
+    pack.draw(9, 1)
+    together = indices(pack.draw(7, 2)[0])
+    for i in range(3):
+        alone = batches(images, SUBSETS[i : i + 1], KEYS[i : i + 1])
+        assert torch.equal(indices(alone.draw(7, 2)[0])[0], together[i])
+
+
+def test_replicas_with_the_same_images_draw_different_batches(images: Images) -> None:
+    drawn = indices(batches(images, [SUBSETS[2]] * 3).draw(1, 0)[0])
+    assert len({tuple(row.tolist()) for row in drawn}) == 3
+
+
+def test_a_step_has_no_more_batches_than_its_stream_has_room_for(images: Images) -> None:
+    pack = batches(images)
+    with pytest.raises(ValueError, match="64 batches, not 65"):
+        pack.draw(1, DRAWS_PER_STEP)
+
+
+def test_batches_of_another_name_differ(images: Images) -> None:
+    pack = batches(images)
+    other = pack.renamed("head batches")
+    assert other.subsets is pack.subsets
+    assert not torch.equal(pack.draw(1, 0)[0], other.draw(1, 0)[0])
+    expected = batches(images, stream="head batches").draw(1, 0)[0]
+    assert torch.equal(other.draw(1, 0)[0], expected)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 40, 1000])
+def test_a_sweep_visits_each_image_once(images: Images, chunk: int) -> None:
+    visited: list[list[int]] = [[], [], []]
+    for x, y, real in batches(images).sweep(chunk):
+        assert x.shape[1] <= chunk
+        assert torch.equal(y[real], torch.from_numpy(LABELS)[indices(x)[real]])
+        for i in range(3):
+            visited[i] += indices(x)[i][real[i]].tolist()
+    assert [sorted(own) for own in visited] == [subset.tolist() for subset in SUBSETS]
+
+
+@pytest.mark.parametrize(
+    ("per_class", "counts"), [(1, [1, 5, 5]), (3, [1, 7, 15]), (8, [1, 7, 40])]
+)
+def test_a_sweep_takes_so_many_images_of_each_class_at_the_most(
+    images: Images, per_class: int, counts: list[int]
+) -> None:
+    visited: list[list[int]] = [[], [], []]
+    for x, _, real in batches(images).sweep(4, per_class):
+        for i in range(3):
+            visited[i] += indices(x)[i][real[i]].tolist()
+    assert [len(set(own)) for own in visited] == [len(own) for own in visited] == counts
+    for own, subset in zip(visited, SUBSETS, strict=True):
+        assert set(own) <= set(subset.tolist())
+        assert np.bincount(LABELS[own]).max() <= per_class

@@ -1,0 +1,154 @@
+"""Algorithm 1 for one run, written as plainly as it can be: ordinary modules, ``backward``, loops.
+
+An oracle for ``dfgctl.methods.dfg``: it shares nothing with it but the networks, the batches, and
+the random numbers that both are given.
+"""
+
+import copy
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def without(network: nn.Module, j: int) -> nn.Module:
+    """Copy a network and set filter j of its convolution to zero."""
+    changed = copy.deepcopy(network)
+    with torch.no_grad():
+        changed.conv.weight[j] = 0
+    return changed
+
+
+@torch.no_grad()
+def filter_weights(E: nn.Module, C: nn.Module, x: Tensor, y: Tensor, classes: int) -> Tensor:
+    """Eq. 5 and 6: (K, n_f)."""
+    whole = F.cross_entropy(C(E(x)), y, reduction="none")
+    n_f = E.conv.weight.shape[0]
+    gaps = torch.stack(
+        [F.cross_entropy(C(without(E, j)(x)), y, reduction="none") - whole for j in range(n_f)], 1
+    )
+    weights = F.softmax(gaps, dim=1)
+    return torch.stack([n_f * weights[y == c].mean(0) for c in range(classes)])
+
+
+@torch.no_grad()
+def channel_weights(E: nn.Module, C: nn.Module, part: str, batches: list) -> Tensor:
+    """DELTA's channel weights: mean increase of the loss, standardised, softmax of a fifth."""
+    network = E if part == "E" else C
+    increases = []
+    for j in range(network.conv.weight.shape[0]):
+        less = without(network, j)
+        total = 0.0
+        for x, y in batches:
+            changed = C(less(x)) if part == "E" else less(E(x))
+            total += float(F.cross_entropy(changed, y) - F.cross_entropy(C(E(x)), y))
+        increases.append(total / len(batches))
+    w = torch.tensor(increases, dtype=torch.float64)
+    return F.softmax((w - w.mean()) / w.std(correction=0) / 5, dim=0)
+
+
+def distance(target: Tensor, source: Tensor, w: Tensor) -> Tensor:
+    """Half the weighted squared distance of feature maps, summed over the batch."""
+    _, c, h, width = target.shape
+    norms = (target - source).flatten(2).norm(dim=2) ** 2
+    return 0.5 * (c * w * norms / (h * width)).sum()
+
+
+class PlainDfg:
+    """One run of Algorithm 1."""
+
+    def __init__(
+        self,
+        networks: dict[str, nn.Module],
+        settings,
+        every: tuple[Tensor, Tensor],
+        weight_batches: list,
+        classes: int,
+    ) -> None:
+        self.E, self.C, self.G, self.D = (networks[n] for n in "ECGD")
+        self.s, self.classes, self.every = settings, classes, every
+        self.E_S, self.C_S = copy.deepcopy(self.E), copy.deepcopy(self.C)
+        rates = {"E": settings.eta_E, "C": settings.eta_C, "G": settings.eta_G, "D": settings.eta_D}
+        self.adam = {
+            n: torch.optim.Adam(networks[n].parameters(), lr=rates[n], betas=(0.5, 0.9))
+            for n in "ECGD"
+        }
+        self.w_E = channel_weights(self.E_S, self.C_S, "E", weight_batches)
+        self.w_C = channel_weights(self.E_S, self.C_S, "C", weight_batches)
+        self.W_S = filter_weights(self.E_S, self.C_S, *every, classes)
+        self.W = torch.where(self.W_S > settings.delta, self.W_S, 0.0)
+
+    def down(self, letter: str, loss: Tensor) -> None:
+        for network in (self.E, self.C, self.G, self.D):
+            network.zero_grad()
+        loss.backward()
+        self.adam[letter].step()
+
+    def generate(self, z: Tensor, y_hat: Tensor) -> Tensor:
+        return self.G(z, F.one_hot(y_hat, self.classes).double(), self.W[y_hat])
+
+    def real_loss(self, x: Tensor, y: Tensor) -> Tensor:
+        logits, conv = self.C(self.E(x).detach(), maps=True)
+        with torch.no_grad():
+            _, source = self.C_S(self.E_S(x), maps=True)
+        head = self.C.head
+        square = (head.weight**2).sum() + (head.bias**2).sum()
+        omega = 0.01 * distance(conv, source, self.w_C) + 0.01 * 0.5 * square
+        return F.cross_entropy(logits, y) + omega
+
+    def joint_loss(self, x: Tensor, y: Tensor, z: Tensor, y_hat: Tensor) -> Tensor:
+        both = torch.cat([self.E(x).detach(), self.generate(z, y_hat)])
+        return F.cross_entropy(self.C(both), torch.cat([y, y_hat]))
+
+    def step(
+        self,
+        step: int,
+        batch: Callable[[int], tuple[Tensor, Tensor]],
+        noise: Callable[[int], tuple[Tensor, Tensor]],
+        epsilon: Callable[[int], Tensor],
+    ) -> None:
+        s = self.s
+        for t in range(s.n_D):
+            x, _ = batch(t)
+            z, y_hat = noise(t)
+            real, fake = self.E(x).detach(), self.generate(z, y_hat).detach()
+            penalty = 0.0
+            for i in range(len(x)):
+                e = epsilon(t)[i]
+                x_hat = (e * real[i] + (1 - e) * fake[i]).requires_grad_(True)
+                score = self.D(x_hat[None]).sum()
+                (gradient,) = torch.autograd.grad(score, x_hat, create_graph=True)
+                penalty = penalty + (gradient.norm() - 1) ** 2 / len(x)
+            self.down("D", self.D(fake).mean() - self.D(real).mean() + 10 * penalty)
+        z, y_hat = noise(s.n_D)
+        x, y = batch(s.n_D)
+        self.down("G", -self.D(self.generate(z, y_hat)).mean())
+        if step % s.n_C1 == 0:
+            self.down("G", self.joint_loss(x, y, z, y_hat))
+            with torch.no_grad():
+                source = self.E_S(x)
+            features = self.E(x)
+            omega = 0.01 * distance(features, source, self.w_E)
+            self.down("E", F.cross_entropy(self.C(features), y) + omega)
+            self.down("C", self.real_loss(x, y))
+        if step % s.n_C2 == 0:
+            real = self.real_loss(x, y)
+            generated = F.cross_entropy(self.C(self.generate(z, y_hat).detach()), y_hat)
+            # The norm's running statistics move once in a step's line 19.
+            with torch.no_grad():
+                fake = self.last_generated(z, y_hat)
+            both = torch.cat([self.E(x).detach(), fake])
+            joint = F.cross_entropy(self.C(both), torch.cat([y, y_hat]))
+            self.down("C", s.alpha * real + s.beta * generated + s.gamma * joint)
+        if step % s.n_W == 0:
+            target = filter_weights(self.E, self.C, *self.every, self.classes)
+            mixed = s.rho * self.W_S + (1 - s.rho) * target
+            self.W = torch.where(mixed > s.delta, mixed, 0.0)
+
+    def last_generated(self, z: Tensor, y_hat: Tensor) -> Tensor:
+        """Generate with the batch's statistics, without moving the running ones again."""
+        state = copy.deepcopy(self.G.state_dict())
+        fake = self.generate(z, y_hat)
+        self.G.load_state_dict(state)
+        return fake

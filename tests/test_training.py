@@ -1,0 +1,208 @@
+"""Training a pack: evaluations from step 0, divergence, metrics, and what a run depends on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dfgctl import recipe as recipes
+from dfgctl.data.arrays import ImageArrays
+from dfgctl.data.imbalance import Ratio, class_counts
+from dfgctl.methods.base import SourceWeights
+from dfgctl.networks.backbones import backbone, seeded
+from dfgctl.records import Measurement, RunSpec
+from dfgctl.settings import METHOD_SECTIONS
+from dfgctl.training import Done, Evaluated, Event, Stepped, Trainer, train
+
+CPU = torch.device("cpu")
+
+
+def spec(method: str = "original", combination: tuple[int, ...] = (0, 4), **changes) -> RunSpec:
+    recipe = recipes.load("digits")
+    settings = {name: recipe.section(name).values() for name in METHOD_SECTIONS[method]}
+    del settings[method]["steps"]
+    settings[method].update(changes.pop("settings", {}))
+    made = RunSpec(
+        dataset="digits",
+        source=None,
+        source_identity=None,
+        method=method,
+        backbone="lenet5",
+        protocol="paper",
+        ratio="10:1",
+        majority=2,
+        majority_count=80,
+        combination=combination,
+        seed=0,
+        steps=6,
+        eval_every=4,
+        validation=0.0,
+        settings=settings,
+        data_digest="d",
+    )
+    return replace(made, **changes)
+
+
+def counts_of(combination: tuple[int, ...]) -> tuple[int, ...]:
+    return class_counts([87] * 10, combination, Ratio.parse("10:1"), 80)
+
+
+@pytest.fixture
+def source() -> SourceWeights:
+    lenet = backbone("lenet5")
+    parts = {
+        "E": seeded(lenet.extractor, 1, "E"),
+        "C": seeded(lambda: lenet.classifier(10), 1, "C"),
+    }
+    return SourceWeights(
+        {f"{n}.{k}": v for n, net in parts.items() for k, v in net.state_dict().items()}, 10
+    )
+
+
+def run(specs: list[RunSpec], data: ImageArrays, source=None, **kwargs) -> list[Event]:
+    counts = [counts_of(s.combination) for s in specs]
+    return list(train(specs, counts, data, source, CPU, **kwargs))
+
+
+def evaluations(events: list[Event], replica: int = 0) -> list[Measurement]:
+    return [e.measurements[replica] for e in events if isinstance(e, Evaluated)]
+
+
+def test_evaluates_at_step_0_every_few_steps_and_at_the_end(digits):
+    events = run([spec()], digits)
+    assert [e.step for e in events if isinstance(e, Evaluated)] == [0, 4, 6]
+    assert [e.step for e in events if isinstance(e, Stepped)] == [1, 2, 3, 4, 5, 6]
+    assert isinstance(events[-1], Done)
+    first, second, _ = evaluations(events)
+    assert first.losses == {}
+    assert set(second.losses) == {"loss"}
+    assert second.seconds >= first.seconds
+
+
+def test_metrics_come_from_the_last_evaluation(digits):
+    events = run([spec(steps=30, eval_every=10)], digits)
+    done = events[-1]
+    assert isinstance(done, Done)
+    metrics, last = done.metrics[0], evaluations(events)
+    confusion = np.array(metrics.confusion)
+    assert confusion.sum() == len(digits.test)
+    assert confusion.sum(1).tolist() == np.bincount(digits.test_labels).tolist()
+    assert metrics.accuracy_last == last[-1].accuracy == confusion.trace() / confusion.sum()
+    best = max(m.accuracy for m in last)
+    assert metrics.accuracy_best == best
+    assert metrics.best_step == next(m.step for m in last if m.accuracy == best)
+    assert metrics.majority_recall == pytest.approx(np.mean([metrics.recalls[c] for c in (0, 4)]))
+
+
+def test_the_loss_is_the_mean_cross_entropy_of_the_test_images(digits):
+    trainer = Trainer([spec()], [counts_of((0, 4))], digits, None, CPU, torch.float32)
+    measured = trainer.evaluate(0).measurements[0]
+    E, C = trainer.method.E.network, trainer.method.C.network
+    with torch.no_grad():
+        x = torch.from_numpy(digits.test).float() / 127.5 - 1
+        logits = C(E(x))
+    y = torch.from_numpy(digits.test_labels)
+    assert measured.loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, y)))
+    assert measured.accuracy == pytest.approx(float((logits.argmax(1) == y).float().mean()))
+
+
+@pytest.mark.parametrize("method", ["original", "finetune", "delta", "dfg"])
+def test_each_method_learns_something_in_a_few_steps(digits, source, method):
+    steps = 12 if method == "dfg" else 40
+    rates = (
+        {"eta_E": 1e-3, "eta_C": 1e-3, "n_D": 1, "n_C1": 1, "n_C2": 2} if method == "dfg" else {}
+    )
+    made = spec(method, steps=steps, eval_every=steps, settings=rates)
+    start, end = evaluations(run([made], digits, source))
+    assert end.loss < start.loss
+
+
+def test_a_run_is_the_same_again_bit_for_bit(digits, source):
+    made = spec("dfg", settings={"n_D": 1, "n_W": 3})
+    first, second = (run([made], digits, source)[-1] for _ in range(2))
+    assert isinstance(first, Done)
+    assert isinstance(second, Done)
+    for name, value in first.weights[0].items():
+        assert torch.equal(value, second.weights[0][name])
+
+
+def test_seed_and_combination_give_other_runs(digits):
+    losses = {
+        evaluations(run([made], digits))[-1].loss
+        for made in (spec(), spec(seed=1), spec(combination=(1, 7)))
+    }
+    assert len(losses) == 3
+
+
+def test_a_pack_measures_what_its_members_measure_alone(digits):
+    specs = [spec(combination=c) for c in ((0, 4), (1, 7), (2, 3))]
+    packed = run(specs, digits, dtype=torch.float64)
+    for r, made in enumerate(specs):
+        alone = evaluations(run([made], digits, dtype=torch.float64))
+        for mine, theirs in zip(alone, evaluations(packed, r), strict=True):
+            assert theirs.accuracy == mine.accuracy
+            assert theirs.loss == pytest.approx(mine.loss, rel=1e-9)
+
+
+def test_a_diverging_replica_is_marked_while_the_others_finish(digits, monkeypatch):
+    specs = [spec(combination=c, steps=8, eval_every=2) for c in ((0, 4), (1, 7))]
+    counts = [counts_of(s.combination) for s in specs]
+    trainer = Trainer(specs, counts, digits, None, CPU, torch.float32)
+    trainer.evaluate(0)
+    with torch.no_grad():
+        trainer.method.C.tensor("head.weight")[0, 0, 0] = float("inf")
+    trainer.step(1)
+    seen = trainer.evaluate(1)
+    assert seen.diverged == {0}
+    assert set(seen.measurements) == {1}
+    for step in (2, 3):
+        trainer.step(step)
+    seen = trainer.evaluate(3)
+    assert seen.diverged == {0}
+    done = trainer.done()
+    assert set(done.metrics) == set(done.weights) == {1}
+    assert all(t.isfinite().all() for t in done.weights[1].values())
+    assert not trainer.all_diverged
+
+
+def test_training_stops_when_all_replicas_diverge(digits):
+    events = run([spec(steps=40, eval_every=5, settings={"lr": 9.0e0})], digits)
+    wild = run([spec(steps=40, eval_every=5, settings={"lr": 9.9, "beta1": 0.0})], digits)
+    assert isinstance(events[-1], Done)
+    assert isinstance(wild[-1], Done)  # large rates alone need not diverge
+
+    trainer = Trainer([spec()], [counts_of((0, 4))], digits, None, CPU, torch.float32)
+    with torch.no_grad():
+        trainer.method.C.tensor("head.bias")[0, 0] = float("nan")
+    trainer.step(1)
+    assert trainer.evaluate(1).diverged == {0}
+    assert trainer.all_diverged
+    assert trainer.done().metrics == {}
+
+
+def test_validation_images_are_held_out_and_scored(digits):
+    made = spec(validation=0.25)
+    trainer = Trainer([made], [counts_of((0, 4))], digits, None, CPU, torch.float32)
+    held_out = set(trainer.validation[0].tolist())
+    training = set(trainer.method.batches.subsets[0].tolist())
+    assert not held_out & training
+    assert len(held_out) == 2 * 20 + 8 * 2
+    measured = trainer.evaluate(0).measurements[0]
+    labels = digits.train_labels[trainer.validation[0]]
+    x = torch.from_numpy(digits.train[trainer.validation[0]]).float() / 127.5 - 1
+    right = trainer.method.classify(x[None])[0].argmax(1).numpy() == labels
+    by_class = [right[labels == c].mean() for c in range(10)]
+    assert measured.val_accuracy == pytest.approx(np.mean(by_class))
+    plain = Trainer([spec()], [counts_of((0, 4))], digits, None, CPU, torch.float32)
+    assert plain.evaluate(0).measurements[0].val_accuracy is None
+
+
+def test_methods_of_one_repeat_share_subset_and_batches(digits, source):
+    trainers = [
+        Trainer([spec(m)], [counts_of((0, 4))], digits, source, CPU, torch.float32)
+        for m in ("original", "delta")
+    ]
+    (x, y), (other_x, other_y) = (t.method.batches.draw(1, 0) for t in trainers)
+    assert torch.equal(x, other_x)
+    assert torch.equal(y, other_y)
