@@ -56,7 +56,7 @@ def final_metrics(
         balanced_accuracy=float(np.nanmean(recall)),
         macro_f1=float(f1.mean()),
         gmean=float(np.nanprod(recall) ** (1 / np.isfinite(recall).sum())),
-        recalls=tuple(float(r) for r in recall),
+        recalls=tuple(float(r) if np.isfinite(r) else None for r in recall),
         majority_recall=float(np.nanmean(recall[list(majority)])) if majority else None,
         minority_recall=float(np.nanmean(recall[minority])) if majority and minority else None,
         confusion=tuple(tuple(int(n) for n in row) for row in matrix),

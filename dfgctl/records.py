@@ -140,7 +140,7 @@ class Metrics:
         balanced_accuracy: mean recall over the classes.
         macro_f1: mean F1 over the classes.
         gmean: geometric mean of the recalls.
-        recalls: recall of each class.
+        recalls: recall of each class; None for a class without test images.
         majority_recall: mean recall of the majority classes; None at 1:1.
         minority_recall: mean recall of the minority classes; None at 1:1.
         confusion: test images by true class (rows) and predicted class (columns).
@@ -154,7 +154,7 @@ class Metrics:
     balanced_accuracy: float
     macro_f1: float
     gmean: float
-    recalls: tuple[float, ...]
+    recalls: tuple[float | None, ...]
     majority_recall: float | None
     minority_recall: float | None
     confusion: tuple[tuple[int, ...], ...]

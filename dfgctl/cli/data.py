@@ -48,8 +48,8 @@ def list_data(data_dir: DataDirOption = DEFAULT_DATA, json: JsonOption = False) 
     if json:
         print_json([{k: v for k, v in r.items() if k != "state"} for r in records])
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("Name", "Serves as", "Here"):
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+    for column in ("Name", "Role", "Here"):
         table.add_column(column, no_wrap=True)
     for column in ("Classes", "Train", "Test"):
         table.add_column(column, justify="right", no_wrap=True)

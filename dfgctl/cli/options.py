@@ -31,7 +31,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts
 
 
 def open_registry(where: str, create: bool = False) -> "Registry | None":
-    """Open a registry; None if the default one is not there yet.
+    """Open a registry and return expired leases to the queue; None if the default is not there.
 
     Raises:
         RegistryError: it cannot be opened.
@@ -40,4 +40,7 @@ def open_registry(where: str, create: bool = False) -> "Registry | None":
 
     if not create and where == DEFAULT_REGISTRY and not Path(where).exists():
         return None
-    return Registry(where, create=create)
+    registry = Registry(where, create=create)
+    if not registry.read_only:
+        registry.expire()
+    return registry

@@ -122,9 +122,9 @@ def run(
     store = open_registry(registry, create=True)
     assert store is not None
     plan = _plan(checked, data_dir, store.folder, download=True)
-    before = {r.id for r in store.runs(r.id for r in plan.runs) if r.metrics is not None}
     store.enqueue(plan.runs, force)
-    missing = [r for r in plan.runs if force or r.id not in before]
+    status = store.statuses(r.id for r in plan.runs)
+    missing = [r for r in plan.runs if status[r.id] in ("queued", "running")]
     _announce(plan, missing, store)
     place = Place(
         torch_device, pack_size or auto_pack(torch_device), data_dir, request.source_weights
@@ -151,7 +151,7 @@ def _plan(checked: "Checked", data_dir: Path, folder: Path, download: bool) -> "
     from dfgctl.data.manifest import ChecksumCache
     from dfgctl.dispatch.plan import make
 
-    cache = ChecksumCache(folder / "manifests" / "checksums.json")
+    cache = ChecksumCache(folder / "manifests" / "checksums.json", keep=download)
     target = _manifest(DATASETS[checked.recipe.name].name, data_dir, cache, download)
     weights = checked.request.source_weights
     if weights is not None:
@@ -182,10 +182,9 @@ def _announce(plan: "Plan", missing: "list[Any]", store: "Registry") -> None:
     from dfgctl.dispatch.estimate import estimate
 
     console = err()
-    done = len(plan.runs) - len(missing)
     console.print(
-        f"{plan.recipe.name}: {len(plan.runs)} runs, {done} finished already, "
-        f"{len(missing)} to train."
+        f"{plan.recipe.name}: {len(plan.runs)} runs, {len(plan.runs) - len(missing)} have ended "
+        f"already, {len(missing)} to train."
     )
     if missing:
         guess = estimate(missing, store.runs(dataset=plan.recipe.name), plan.recipe)

@@ -114,8 +114,8 @@ DATASETS: dict[str, DatasetInfo] = {
             roles=("source",),
             train=6000,
             test=1000,
-            licence="the fonts' own",
-            origin="matplotlib's fonts",
+            licence="fonts' own",
+            origin="matplotlib",
         ),
         DatasetInfo(
             name="fmnist",
@@ -125,7 +125,7 @@ DATASETS: dict[str, DatasetInfo] = {
             train=60_000,
             test=10_000,
             licence="MIT",
-            origin="Zalando Research",
+            origin="Zalando",
             files=_idx(
                 "FashionMNIST/raw",
                 "",
@@ -146,7 +146,7 @@ DATASETS: dict[str, DatasetInfo] = {
             train=60_000,
             test=10_000,
             licence="CC BY-SA 3.0",
-            origin="LeCun et al.",
+            origin="LeCun",
             files=_idx(
                 "MNIST/raw",
                 "",

@@ -1,5 +1,6 @@
 """Manifests: what a data set holds, known from labels and checksums without reading a pixel."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -40,14 +41,16 @@ class ChecksumCache:
 
     Args:
         file: where to remember them; a folder that cannot be written only costs time.
+        keep: whether what is new is written there.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, keep: bool = True) -> None:
         self._file = file
-        try:
-            self._known: dict[str, list[object]] = json.loads(file.read_text())
-        except (OSError, ValueError):
-            self._known = {}
+        self._keep = keep
+        self._known: dict[str, list[object]] = {}
+        with contextlib.suppress(OSError, ValueError):
+            known = json.loads(file.read_text())
+            self._known = known if isinstance(known, dict) else {}
 
     def sha256(self, path: Path) -> str:
         """Return a file's SHA-256, hashing it only if it changed since the last time."""
@@ -59,7 +62,8 @@ class ChecksumCache:
         with path.open("rb") as stream:
             checksum = hashlib.file_digest(stream, "sha256").hexdigest()
         self._known[str(path.resolve())] = [*state, checksum]
-        self._save()
+        if self._keep:
+            self._save()
         return checksum
 
     def _save(self) -> None:

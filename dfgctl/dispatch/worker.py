@@ -214,7 +214,7 @@ class Worker:
     def _ready_source(self, spec: SourceSpec, check: Callable[[], None]) -> SourceWeights:
         network = backbone(spec.backbone)
         if self.place.source_weights is not None:
-            return read_weights(self.place.source_weights, network)
+            return self._shelve(spec, self.place.source_weights)
         while True:
             known = self.registry.source(spec.identity())
             if known is not None and (path := self._source_file(known)).exists():
@@ -228,6 +228,16 @@ class Worker:
                 time.sleep(POLL_SECONDS)
                 continue
             return self._pretrain(spec, token)
+
+    def _shelve(self, spec: SourceSpec, file: Path) -> SourceWeights:
+        """Read weights that the user named, and note where they lie."""
+        weights = read_weights(file, backbone(spec.backbone))
+        if self.registry.source(spec.identity()) is None:
+            with contextlib.suppress(SourceBusyError):
+                token = self.registry.claim_source(spec)
+                facts = {"classes": weights.classes, "path": str(file.resolve())}
+                self.registry.finish_source(spec.identity(), token, facts, self.provenance)
+        return weights
 
     def _pretrain(self, spec: SourceSpec, token: int) -> SourceWeights:
         identity = spec.identity()

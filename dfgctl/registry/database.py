@@ -12,7 +12,14 @@ from sqlalchemy.orm import Session
 
 from dfgctl.records import digest
 from dfgctl.registry import models
-from dfgctl.registry.engine import open_engine, registry_url, sqlite_path, translated, writing
+from dfgctl.registry.engine import (
+    is_read_only,
+    open_engine,
+    registry_url,
+    sqlite_path,
+    translated,
+    writing,
+)
 
 LEASE = timedelta(seconds=30)
 """How long a claim holds without a beat."""
@@ -39,6 +46,11 @@ class Database:
     def folder(self) -> Path:
         """Where weights and caches lie: beside an SQLite file, else ``results``."""
         return self._path.parent if self._path else Path("results")
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be written."""
+        return self._path is not None and is_read_only(self._path)
 
     def close(self) -> None:
         """Close all connections."""

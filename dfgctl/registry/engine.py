@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
@@ -56,6 +57,13 @@ def open_engine(url: URL, create: bool) -> Engine:
     path = sqlite_path(url)
     if path is not None:
         _check_file(path, create)
+        if is_read_only(path):
+            # Without a folder to write to there is no write-ahead log, and nobody who writes.
+            url = URL.create(
+                "sqlite",
+                database=f"file:{quote(str(path.resolve()))}",
+                query={"mode": "ro", "immutable": "1", "uri": "true"},
+            )
     try:
         engine = create_engine(url)
     except (NoSuchModuleError, ImportError) as error:
@@ -103,10 +111,19 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def is_read_only(path: Path) -> bool:
+    """Say whether an SQLite registry can only be read: its log needs the folder, too."""
+    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
 def _check_file(path: Path, create: bool) -> None:
     if path.is_dir():
         raise RegistryError(f"{path} is a folder: name a file, e.g. {path / 'registry.sqlite'}.")
     if path.exists():
+        if create and is_read_only(path):
+            raise RegistryError(
+                f"{path} cannot be written: name a registry in a folder of yours with --registry."
+            )
         return
     if not create:
         raise RegistryError(

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, ScalarResult, select, update
 from sqlalchemy.orm import Session
 
 from dfgctl.errors import LeaseLostError
@@ -65,13 +65,11 @@ class Queue(Reader):
 
         A run whose workers vanished ``MAX_ATTEMPTS`` times fails.
         """
+        with self._reading() as session:
+            if not self._late(session).first():
+                return 0
         with self._writing() as session:
-            now = self._now(session)
-            late = session.scalars(
-                select(models.Run).where(
-                    models.Run.status == "running", models.Run.lease_until < now
-                )
-            ).all()
+            late = self._late(session).all()
             for row in late:
                 self._end_attempt(
                     session, row, "lost", f"No sign of life since {row.lease_until:%H:%M:%S} UTC."
@@ -80,6 +78,11 @@ class Queue(Reader):
                 row.status = "queued" if again else "failed"
                 row.lease_until = None
             return len(late)
+
+    def _late(self, session: Session) -> ScalarResult[models.Run]:
+        """Return the running runs whose lease has ended."""
+        running, until = models.Run.status == "running", models.Run.lease_until
+        return session.scalars(select(models.Run).where(running, until < self._now(session)))
 
     def claim(
         self,

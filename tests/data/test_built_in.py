@@ -99,11 +99,11 @@ def test_no_two_glyphs_are_the_same_picture(glyphs: ImageArrays) -> None:
 
 def test_the_ten_digits_of_the_glyphs_differ(glyphs: ImageArrays) -> None:
     means = np.stack([glyphs.train[glyphs.train_labels == c].mean(0).ravel() for c in range(10)])
-    # The nearest class mean names most test images: a class is a digit and no mixture.
+    # The nearest class mean names about half of the test images, whatever their font and turn.
     distances = ((glyphs.test.reshape(-1, 1, 1024) - means) ** 2).sum(2)
-    assert (distances.argmin(1) == glyphs.test_labels).mean() > 0.6
+    assert (distances.argmin(1) == glyphs.test_labels).mean() > 0.4
     apart = ((means[:, None] - means) ** 2).sum(2)
-    assert apart[~np.eye(10, dtype=bool)].min() > 10_000
+    assert apart[~np.eye(10, dtype=bool)].min() > 50_000
 
 
 def test_every_font_of_the_glyphs_is_there_and_draws_ten_different_digits() -> None:

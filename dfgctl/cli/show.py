@@ -1,0 +1,155 @@
+"""How one run is shown, and the command that remakes it."""
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from dfgctl.cli.output import escape, out
+
+if TYPE_CHECKING:
+    from dfgctl.records import Attempt, Measurement, Run, Source
+
+
+def command_of(run: "Run", source: "Source | None") -> str:
+    """Return the command that remakes a run.
+
+    Args:
+        run: the run.
+        source: its source network, where it has one that is ready.
+    """
+    from dfgctl import recipe as recipes
+
+    spec = run.spec
+    recipe = recipes.load(spec.dataset)
+    words = ["dfgctl", "run", spec.dataset, "--method", spec.method, "--imbalance", spec.ratio]
+    if spec.combination:
+        words += ["--majority", str(spec.majority)]
+        words += ["--combinations", ",".join(map(str, spec.combination))]
+    words += ["--repeats", "1", "--seed", str(spec.seed)]
+    if source is not None and source.spec.weights_digest is not None:
+        words += ["--source-weights", source.path]
+    elif spec.source is not None:
+        words += ["--source", spec.source]
+    if spec.steps != recipe.steps(spec.method):
+        words += ["--steps", str(spec.steps)]
+    if spec.eval_every != recipe.run.eval_every:
+        words += ["--eval-every", str(spec.eval_every)]
+    if spec.validation:
+        words += ["--validation", repr(spec.validation)]
+    if spec.majority_count != recipe.imbalance.majority_count:
+        words += ["--set", f"imbalance.majority_count={spec.majority_count}"]
+    sections = dict(spec.settings)
+    if source is not None and source.spec.weights_digest is None:
+        sections["source"] = source.spec.settings
+    for section, values in sections.items():
+        own = recipe.section(section).values()
+        for name, value in values.items():
+            if own.get(name) != value:
+                words += ["--set", f"{section}.{name}={value!r}"]
+    return shlex.join(words)
+
+
+def print_run(
+    run: "Run", command: str, attempts: "list[Attempt]", measurements: "list[Measurement]"
+) -> None:
+    """Print a run: settings, results, evaluations, attempts, and the command that remakes it."""
+    from rich.table import Table
+
+    from dfgctl.cli.names import combination, duration
+    from dfgctl.cli.names import status as status_of
+    from dfgctl.data.catalog import DATASETS
+
+    spec, console = run.spec, out()
+    facts: list[tuple[str, str]] = [
+        ("Run", run.id),
+        ("Status", status_of(run)),
+        ("Data set", f"{spec.dataset}, {spec.ratio}, majority classes {combination(spec)}"),
+        ("Images a class", ", ".join(map(str, run.class_counts))),
+        ("Method", f"{spec.method} on {spec.backbone}, protocol {spec.protocol}"),
+        ("Source", spec.source or "none: random weights"),
+        ("Seed", str(spec.seed)),
+        ("Steps", f"{spec.steps:,}, evaluated every {spec.eval_every:,}"),
+    ]
+    for section, values in spec.settings.items():
+        facts.append((section, ", ".join(f"{k}={v}" for k, v in values.items())))
+    if run.metrics is not None:
+        m = run.metrics
+        facts += [
+            (
+                "Accuracy",
+                f"{100 * m.accuracy_last:.2f} % at the end, best "
+                f"{100 * m.accuracy_best:.2f} % at step {m.best_step:,} (by the test set)",
+            ),
+            (
+                "Balanced",
+                f"accuracy {100 * m.balanced_accuracy:.2f} %, macro F1 "
+                f"{100 * m.macro_f1:.2f} %, G-mean {100 * m.gmean:.2f} %",
+            ),
+        ]
+        if m.majority_recall is not None and m.minority_recall is not None:
+            facts.append(
+                (
+                    "Recall",
+                    f"majority {100 * m.majority_recall:.2f} %, minority "
+                    f"{100 * m.minority_recall:.2f} %",
+                )
+            )
+        facts.append(
+            ("Time", f"{duration(m.train_seconds)} training, {duration(m.eval_seconds)} evaluation")
+        )
+    if run.error:
+        facts.append(("Error", run.error.strip()))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(name, escape(value))
+    console.print(table)
+
+    if run.metrics is not None:
+        classes = DATASETS[spec.dataset].classes
+        recalls = Table(title="Recall of each class", title_justify="left", box=None)
+        recalls.add_column("Class")
+        recalls.add_column("Images", justify="right")
+        recalls.add_column("Recall %", justify="right")
+        for c, recall in enumerate(run.metrics.recalls):
+            star = " (majority)" if c in spec.combination else ""
+            value = "" if recall is None else f"{100 * recall:.2f}"
+            recalls.add_row(f"{c} {escape(classes[c])}{star}", str(run.class_counts[c]), value)
+        console.print(recalls)
+    if measurements:
+        _print_evaluations(console, measurements)
+    for attempt in attempts:
+        commit = attempt.provenance.get("commit")
+        tree = {True: " (tree not clean)", False: "", None: ""}[attempt.provenance.get("dirty")]
+        made = f"commit {commit[:10]}{tree}" if commit else f"dfgctl {attempt.provenance['dfgctl']}"
+        console.print(
+            f"Attempt {attempt.number}: {attempt.outcome or 'under way'}, "
+            f"{attempt.started_at:%Y-%m-%d %H:%M} UTC, {attempt.device}, pack of "
+            f"{attempt.pack_size}, {made}, torch {attempt.provenance['packages']['torch']}",
+            style="dim",
+            markup=False,
+        )
+    console.print("\nRemake it with:", style="bold")
+    console.print(command, markup=False, soft_wrap=True)
+
+
+def _print_evaluations(console: Any, measurements: "list[Measurement]") -> None:
+    from rich.table import Table
+
+    keep = 12
+    stride = -(-len(measurements) // keep)
+    shown = [m for i, m in enumerate(measurements) if (len(measurements) - 1 - i) % stride == 0]
+    names = sorted({name for m in measurements for name in m.losses})
+    title = "Evaluations" if stride == 1 else f"Evaluations (each {stride}th; --json has all)"
+    table = Table(title=title, title_justify="left", box=None)
+    columns = ["Step", "Acc. %", "Loss", *names]
+    if shown[-1].val_accuracy is not None:
+        columns.insert(2, "Val. %")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for m in shown:
+        cells = [f"{m.step:,}", f"{100 * m.accuracy:.2f}", f"{m.loss:.3f}"]
+        if m.val_accuracy is not None:
+            cells.insert(2, f"{100 * m.val_accuracy:.2f}")
+        table.add_row(*cells, *(f"{m.losses[n]:.3f}" if n in m.losses else "" for n in names))
+    console.print(table)

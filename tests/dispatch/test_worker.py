@@ -1,0 +1,358 @@
+"""A worker trains what a plan lacks; whatever goes wrong hits only the runs it concerns."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dfgctl.dispatch import worker
+from dfgctl.dispatch.plan import Plan
+from dfgctl.dispatch.worker import Worker, auto_pack, choose_device
+from dfgctl.errors import DataCorruptError, InputError
+from dfgctl.records import Measurement
+from dfgctl.registry import Registry
+from dfgctl.training import Done, Evaluated, Stepped, train
+
+Make = Callable[..., Any]
+TINY: dict[str, Any] = {"steps": 2, "settings": ("source.steps=4",)}
+
+
+def work(registry: Registry, plan: Plan, place: Any, observer: Any) -> dict[str, str]:
+    """Train a plan; return how its runs stand, in its order."""
+    registry.enqueue(plan.runs)
+    Worker(registry, plan, place, observer).work()
+    statuses = registry.statuses(r.id for r in plan.runs)
+    return {r.id: statuses[r.id] for r in plan.runs}
+
+
+def fails_for(*ids: str, error: BaseException) -> Callable[..., Iterator[Any]]:
+    """Make a training that raises after its first step if it has one of these runs."""
+
+    def training(specs: Any, *rest: Any) -> Iterator[Any]:
+        for event in train(specs, *rest):
+            yield event
+            if isinstance(event, Stepped) and any(s.identity() in ids for s in specs):
+                raise error
+
+    return training
+
+
+def test_a_tiny_plan_is_trained_and_its_results_are_stored(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any
+) -> None:
+    plan = make_plan(methods=("original", "finetune"), repeats=2, **TINY)
+    assert set(work(registry, plan, place(), recorder).values()) == {"finished"}
+    for run in registry.runs():
+        assert run.metrics is not None
+        steps = registry.measurements(run.id, 1)
+        assert [m.step for m in steps] == [0, 2]
+        assert steps[-1].accuracy == run.metrics.accuracy_last
+        confusion = torch.tensor(run.metrics.confusion)
+        assert int(confusion.sum()) == 901
+        assert float(confusion.diagonal().sum()) / 901 == run.metrics.accuracy_last
+        weights = load_file(registry.folder / "weights" / f"{run.id}.safetensors")
+        assert {name[0] for name in weights} == {"E", "C"}
+    assert not list(registry.folder.rglob("*.tmp"))
+
+
+def test_the_observer_is_told_what_happens_in_its_order(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any
+) -> None:
+    plan = make_plan(methods=("original", "finetune"), repeats=1, **TINY)
+    work(registry, plan, place(), recorder)
+    pack = ["pack_started", "evaluated", "stepped", "evaluated", "run_finished"]
+    source = ["source_started", "source_stepped", "source_ready"]
+    assert recorder.names() == [*pack, *source, *pack]
+    assert [run.id for run, _ in recorder.of("run_finished")] == [r.id for r in plan.runs]
+    assert recorder.of("source_stepped") == [(1,), (2,), (3,), (4,)]
+    assert recorder.of("stepped") == [(1,), (2,)] * 2
+
+
+def test_runs_of_a_group_are_trained_as_a_pack(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any
+) -> None:
+    plan = make_plan(methods=("original",), repeats=3, **TINY)
+    work(registry, plan, place(pack=2), recorder)
+    assert [len(claim.runs) for (claim,) in recorder.of("pack_started")] == [2, 1]
+    sizes = [registry.attempts(r.id)[0].pack_size for r in plan.runs]
+    assert sizes == [2, 2, 1]
+
+
+def test_a_source_network_is_trained_once_and_then_reused(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any
+) -> None:
+    work(registry, make_plan(methods=("finetune",), repeats=2, **TINY), place(), recorder)
+    assert len(recorder.of("source_started")) == 1
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("trained a second time")
+
+    monkeypatch.setattr(worker, "pretrain", refuse)
+    more = make_plan(methods=("delta",), repeats=1, **TINY)
+    later = type(recorder)()
+    assert set(work(registry, more, place(), later).values()) == {"finished"}
+    ((spec, accuracy, trained),) = later.of("source_ready")
+    assert (spec.identity(), trained) == (more.sources[0].identity(), False)
+    assert 0 <= accuracy <= 1
+
+
+def test_a_source_network_whose_file_is_gone_is_trained_again(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any
+) -> None:
+    plan = make_plan(methods=("finetune",), repeats=1, **TINY)
+    work(registry, plan, place(), recorder)
+    (file,) = (registry.folder / "sources").iterdir()
+    before = file.read_bytes()
+    file.unlink()
+    registry.enqueue(plan.runs, force=True)
+    assert set(work(registry, plan, place(), recorder).values()) == {"finished"}
+    assert file.read_bytes() == before
+
+
+def test_an_error_fails_only_its_own_runs_and_keeps_the_traceback(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any
+) -> None:
+    plan = make_plan(methods=("original",), repeats=3, **TINY)
+    broken = plan.runs[1].id
+    monkeypatch.setattr(worker, "train", fails_for(broken, error=ZeroDivisionError("of a kind")))
+    statuses = work(registry, plan, place(), recorder)
+    assert list(statuses.values()) == ["finished", "failed", "finished"]
+    run = registry.run(broken)
+    assert run.outcome == "failed"
+    assert (run.error or "").startswith("Traceback (most recent call last)")
+    assert "ZeroDivisionError: of a kind" in (run.error or "")
+    ((told, outcome, error),) = recorder.of("run_failed")
+    assert (told.id, outcome, error) == (broken, "failed", run.error)
+
+
+def test_memory_that_runs_out_is_told_apart(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any
+) -> None:
+    plan = make_plan(methods=("original",), repeats=1, **TINY)
+    error = torch.OutOfMemoryError("too large")
+    monkeypatch.setattr(worker, "train", fails_for(plan.runs[0].id, error=error))
+    work(registry, plan, place(), recorder)
+    run = registry.run(plan.runs[0].id)
+    assert (run.status, run.outcome) == ("failed", "out-of-memory")
+
+
+def test_a_replica_that_diverges_fails_alone(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any, metrics: Any
+) -> None:
+    def training(*_: Any) -> Iterator[Any]:
+        point = Measurement(0, 0.5, 1.0, None, {}, 0.0)
+        yield Evaluated(0, {0: point, 1: point}, frozenset())
+        yield Evaluated(1, {1: Measurement(1, 0.5, 1.0, None, {}, 0.0)}, frozenset({0}))
+        yield Evaluated(2, {1: Measurement(2, 0.5, 1.0, None, {}, 0.0)}, frozenset({0}))
+        yield Done({1: metrics}, {1: {"E.weight": torch.zeros(1)}})
+
+    monkeypatch.setattr(worker, "train", training)
+    plan = make_plan(methods=("original",), repeats=2, **TINY)
+    assert list(work(registry, plan, place(pack=2), recorder).values()) == ["failed", "finished"]
+    gone, left = (registry.run(r.id) for r in plan.runs)
+    assert (gone.outcome, gone.metrics) == ("diverged", None)
+    assert "step 1" in (gone.error or "")
+    assert [m.step for m in registry.measurements(gone.id, 1)] == [0]
+    assert [m.step for m in registry.measurements(left.id, 1)] == [0, 1, 2]
+    assert left.metrics == metrics
+    assert len(recorder.of("run_failed")) == 1
+
+
+def test_a_run_that_really_diverges_is_marked_and_not_tried_again(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any
+) -> None:
+    settings = ("original.lr=9",)
+    plan = make_plan(methods=("original",), repeats=1, steps=40, eval_every=1, settings=settings)
+    assert list(work(registry, plan, place(), recorder).values()) in (["failed"], ["finished"])
+    run = registry.run(plan.runs[0].id)
+    assert (run.outcome == "diverged") == (run.metrics is None)
+    work(registry, plan, place(), recorder)
+    assert len(registry.attempts(run.id)) == 1
+
+
+@pytest.fixture
+def metrics() -> Any:
+    """Final metrics of a training that was not one."""
+    from dfgctl.records import Metrics
+
+    return Metrics(0.5, 0.5, 0, 0.5, 0.5, 0.5, (0.5,), 0.5, 0.5, ((1,),), 0.1, 0.1)
+
+
+def test_an_interruption_gives_the_lease_back_and_the_rest_is_trained_later(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any
+) -> None:
+    plan = make_plan(methods=("original",), repeats=3, **TINY)
+    with monkeypatch.context() as patch:
+        stop = fails_for(plan.runs[1].id, error=KeyboardInterrupt())
+        patch.setattr(worker, "train", stop)
+        with pytest.raises(KeyboardInterrupt):
+            work(registry, plan, place(), recorder)
+    statuses = registry.statuses(r.id for r in plan.runs)
+    assert [statuses[r.id] for r in plan.runs] == ["finished", "queued", "queued"]
+    assert registry.run(plan.runs[1].id).outcome == "interrupted"
+
+    again = type(recorder)()
+    assert set(work(registry, plan, place(), again).values()) == {"finished"}
+    assert [run.id for run, _ in again.of("run_finished")] == [r.id for r in plan.runs[1:]]
+    assert [len(registry.attempts(r.id)) for r in plan.runs] == [1, 2, 1]
+
+
+def test_an_interruption_of_the_source_s_training_gives_both_leases_back(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, sql: Make, monkeypatch: Any
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    plan = make_plan(methods=("finetune",), repeats=1, **TINY)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "pretrain", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            work(registry, plan, place(), recorder)
+    assert registry.run(plan.runs[0].id).status == "queued"
+    assert sql("SELECT lease_until, path FROM sources") == [(None, None)]
+    assert set(work(registry, plan, place(), recorder).values()) == {"finished"}
+
+
+def test_data_that_cannot_be_read_stops_the_worker_and_gives_the_runs_back(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any
+) -> None:
+    def broken(*_: Any) -> None:
+        raise DataCorruptError("x is broken")
+
+    monkeypatch.setattr(worker.data_sources, "load", broken)
+    plan = make_plan(methods=("original",), repeats=2, **TINY)
+    with pytest.raises(DataCorruptError):
+        work(registry, plan, place(), recorder)
+    assert {r.status for r in registry.runs()} == {"queued"}
+
+
+def test_a_worker_whose_lease_has_passed_on_writes_nothing_and_goes_on(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, sql: Make, monkeypatch: Any
+) -> None:
+    plan = make_plan(methods=("original",), repeats=2, **TINY)
+    stolen = plan.runs[0].id
+    other: list[Any] = []
+
+    def training(specs: Any, *rest: Any) -> Iterator[Any]:
+        for event in train(specs, *rest):
+            if isinstance(event, Done) and specs[0].identity() == stolen and not other:
+                sql("UPDATE runs SET lease_until = '2000-01-01 00:00:00' WHERE id = ?", stolen)
+                registry.expire()
+                other.append(registry.claim([stolen], 1, "another", "CPU", {}))
+            yield event
+
+    def waiting(_: int) -> None:
+        registry.release(other[0])  # the other one is interrupted
+
+    recorder.waiting = waiting
+    monkeypatch.setattr(worker, "train", training)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0)
+    assert set(work(registry, plan, place(), recorder).values()) == {"finished"}
+    outcomes = [a.outcome for a in registry.attempts(stolen)]
+    assert outcomes == ["lost", "interrupted", "finished"]
+    assert [a.outcome for a in registry.attempts(plan.runs[1].id)] == ["finished"]
+
+
+def test_a_source_that_another_finished_meanwhile_costs_no_run_its_attempt(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, sql: Make, monkeypatch: Any
+) -> None:
+    plan = make_plan(methods=("finetune",), repeats=1, **TINY)
+    pretrain, identity = worker.pretrain, plan.sources[0].identity()
+
+    def overtaken(*arguments: Any) -> Any:
+        weights, accuracy = pretrain(*arguments)
+        sql("UPDATE sources SET lease_until = '2000-01-01 00:00:00'")
+        token = registry.claim_source(plan.sources[0])
+        file = registry.folder / "sources" / "theirs.safetensors"
+        worker.write_weights(file, dict(weights.state))
+        ready = {"classes": 10, "accuracy": accuracy, "seconds": 1.0}
+        registry.finish_source(identity, token, {**ready, "path": "sources/theirs.safetensors"}, {})
+        return weights, accuracy
+
+    def waiting(_: int) -> None:
+        sql("UPDATE runs SET lease_until = '2000-01-01 00:00:00' WHERE status = 'running'")
+
+    recorder.waiting = waiting
+    monkeypatch.setattr(worker, "pretrain", overtaken)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0)
+    assert set(work(registry, plan, place(), recorder).values()) == {"finished"}
+    assert "lost" not in [a.outcome for a in registry.attempts(plan.runs[0].id)]
+
+
+def test_runs_that_another_process_trains_are_waited_for(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any, metrics: Any
+) -> None:
+    plan = make_plan(methods=("original",), repeats=2, **TINY)
+    registry.enqueue(plan.runs)
+    theirs = registry.claim([plan.runs[0].id], 1, "another", "CPU", {})
+    assert theirs is not None
+
+    def waiting(running: int) -> None:
+        assert running == 1
+        registry.finish(theirs, 0, metrics)
+
+    recorder.waiting = waiting
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0)
+    assert set(work(registry, plan, place(), recorder).values()) == {"finished"}
+    assert [a.worker for a in registry.attempts(plan.runs[0].id)] == ["another"]
+
+
+def test_a_pack_of_one_and_of_two_store_the_same_first_evaluation(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any
+) -> None:
+    plan = make_plan(methods=("original",), repeats=2, **TINY)
+    work(registry, plan, place(pack=2), recorder)
+    registry.enqueue(plan.runs, force=True)
+    work(registry, plan, place(pack=1), recorder)
+    for run in plan.runs:
+        packed, alone = (registry.measurements(run.id, n) for n in (1, 2))
+        assert [m.accuracy for m in packed] == pytest.approx([m.accuracy for m in alone], abs=0.01)
+        assert [m.loss for m in packed] == pytest.approx([m.loss for m in alone], abs=1e-3)
+
+
+def test_an_attempt_says_what_it_ran_on(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any
+) -> None:
+    plan = make_plan(methods=("original",), repeats=1, **TINY)
+    work(registry, plan, place(), recorder)
+    (attempt,) = registry.attempts(plan.runs[0].id)
+    assert attempt.provenance["packages"]["torch"] == torch.__version__.partition("+")[0] or (
+        attempt.provenance["packages"]["torch"] == torch.__version__
+    )
+    assert attempt.provenance["threads"] == 1
+    assert attempt.device == attempt.provenance["device"] == "CPU, 1 threads"
+    json.dumps(attempt.provenance)
+
+
+# Devices
+
+
+@pytest.mark.parametrize("name", ["gpu", "cpu:0", "cuda:x", "cuda:-1", "", "mps"])
+def test_a_device_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="it is auto, cpu, cuda or cuda:0"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_cuda_without_one_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="--device cpu"):
+        choose_device(name)
+
+
+def test_a_cuda_device_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(InputError, match="cuda:0 to cuda:1"):
+        choose_device("cuda:2")
+
+
+def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for there, kind in ((False, "cpu"), (True, "cuda")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert choose_device("auto").type == kind
+    assert auto_pack(torch.device("cpu")) == 1 < auto_pack(torch.device("cuda"))
