@@ -70,6 +70,6 @@ class Stream:
         high: float = 1.0,
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
-        """Draw (R, *shape) numbers from [low, high), on a grid of 2**24 values."""
+        """Draw (R, *shape) numbers uniform from low to high, on a grid of 2**24 values."""
         unit = _shift(self.words(step, shape), 40).to(dtype) * 2.0**-24
         return unit * (high - low) + low

@@ -35,6 +35,7 @@ class UnknownNameError(InputError):
     """A name that is not known; the message offers the nearest one and all that are."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = list(known)
         self.nearest = nearest(name, known)
         names = ", ".join(sorted(known))
         hint = f"did you mean '{self.nearest}'? " if self.nearest else ""

@@ -81,7 +81,7 @@ def read_weights(path: Path, backbone: Backbone) -> SourceWeights:
             "wrote, e.g. results/weights/ID.safetensors."
         ) from error
     head = state.get(f"C.{backbone.head}.bias")
-    classes = len(head) if head is not None else 1
+    classes = len(head) if head is not None and head.dim() == 1 else 1
     expected = {
         f"{letter}.{name}": tuple(tensor.shape)
         for letter, network in (("E", backbone.extractor()), ("C", backbone.classifier(classes)))

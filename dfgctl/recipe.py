@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import AllowInfNan, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from dfgctl.data.catalog import dataset
 from dfgctl.data.imbalance import Ratio
-from dfgctl.errors import SettingError, UnknownNameError, nearest
+from dfgctl.errors import InputError, SettingError, UnknownNameError, nearest
 from dfgctl.settings import (
     METHOD_SECTIONS,
     DeltaSettings,
@@ -33,7 +33,10 @@ class ImbalanceSettings(Section):
     @field_validator("ratio")
     @classmethod
     def _is_ratio(cls, value: str) -> str:
-        return str(Ratio.parse(value))
+        try:
+            return str(Ratio.parse(value))
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
 
 class RunSettings(Section):
@@ -169,6 +172,8 @@ def parse_values(key: str, text: str) -> list[Any]:
     field = _model(section).model_fields[name]
     # Only this field's own type and bounds: what binds fields together is checked on the whole.
     bounded: Any = Annotated[field.annotation, *field.metadata, field]
+    if field.annotation is float:
+        bounded = Annotated[bounded, AllowInfNan(False)]
     adapter: TypeAdapter[Any] = TypeAdapter(bounded)
     values = []
     for part in text.split(","):
@@ -187,17 +192,19 @@ def parse_values(key: str, text: str) -> list[Any]:
 
 def departures(recipe: Recipe, method: str, settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return where a run's settings differ from the recipe's, as ``section.key=value``."""
-    found = []
-    for section in METHOD_SECTIONS.get(method, ()):
-        own = recipe.section(section).values()
-        for name, value in settings.get(section, {}).items():
-            if name != "steps" and value != own.get(name):
-                found.append(
-                    f"{section}.{name}={value:g}"
-                    if isinstance(value, float)
-                    else f"{section}.{name}={value}"
-                )
-    return found
+    return [
+        f"{section}.{name}={exact(value)}"
+        for section in METHOD_SECTIONS.get(method, ())
+        for name, value in settings.get(section, {}).items()
+        if value != recipe.section(section).values().get(name)
+    ]
+
+
+def exact(value: object) -> str:
+    """Write a setting's value as short as it can be without becoming another one."""
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return repr(value)
 
 
 def _model(section: str) -> type[Section]:

@@ -29,7 +29,7 @@ def run_key(seed: int, combination: tuple[int, ...]) -> int:
     The method is not part of it: the methods of one repeat share subset, batches and first draws,
     and so are compared in pairs.
     """
-    return key("run", seed, tuple(combination))
+    return key("run", int(seed), tuple(int(c) for c in combination))
 
 
 def mix(word: int) -> int:

@@ -5,11 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from dfgctl.data import sources as data_sources
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.catalog import DATASETS
 
+torch.set_num_threads(1)  # small networks gain nothing from more, and other jobs lose
 _load = functools.cache(data_sources.load)
 REAL_DATA = os.environ.get("DFGCTL_DATA")
 

@@ -102,7 +102,7 @@ def test_removing_a_filter_keeps_its_bias():
             for j in range(6):
                 less = without_filter(extractors[0], "conv", j)
                 gap = slow_loss(less, classifiers[0], images[0, b], label) - whole
-                assert float(got[0, b, j]) == pytest.approx(gap)
+                assert got[0, b, j].item() == pytest.approx(gap)
 
 
 def test_gaps_of_the_classifiers_filters():
@@ -120,7 +120,7 @@ def test_gaps_of_the_classifiers_filters():
         whole = slow_loss(extractors[0], classifiers[0], images[0, 0], 2)
         less = without_filter(classifiers[0], "conv", 5)
         gap = slow_loss(extractors[0], less, images[0, 0], 2) - whole
-    assert float(got[0, 0, 5]) == pytest.approx(gap)
+    assert got[0, 0, 5].item() == pytest.approx(gap)
 
 
 def test_a_filter_whose_loss_hurts_most_weighs_most():

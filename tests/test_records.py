@@ -115,9 +115,7 @@ def test_an_identity_outlives_storage_as_json() -> None:
 
 def test_identities_stay_what_they_were() -> None:
     # They name runs in registries that exist: a change orphans every result.
-    assert SPEC.identity() == (
-        "fc8ff18629efb29c29ea694f2f2801f1db3b50e832bc770d60de3784dbdeae6f"
-    )
+    assert SPEC.identity() == ("fc8ff18629efb29c29ea694f2f2801f1db3b50e832bc770d60de3784dbdeae6f")
 
 
 SOURCE = SourceSpec("glyphs", "lenet5", "e" * 64, {"steps": 600, "lr": 0.001}, None, 1)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dfgctl.cli.output import at_end
+
 if TYPE_CHECKING:
     from dfgctl.registry import Registry
 
@@ -30,17 +32,25 @@ DataDirOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
-def open_registry(where: str, create: bool = False) -> "Registry | None":
-    """Open a registry and return expired leases to the queue; None if the default is not there.
+def open_registry(where: str, create: bool = False, optional: bool = False) -> "Registry | None":
+    """Open a registry and return expired leases to the queue.
+
+    Args:
+        where: a path or a URL.
+        create: whether one that is not there is made.
+        optional: whether one that is not there is None; the default one always is.
 
     Raises:
         RegistryError: it cannot be opened.
     """
     from dfgctl.registry import Registry
 
-    if not create and where == DEFAULT_REGISTRY and not Path(where).exists():
-        return None
+    if optional or where == DEFAULT_REGISTRY:
+        missing = "://" not in where and not Path(where).expanduser().exists()
+        if missing and not create:
+            return None
     registry = Registry(where, create=create)
+    at_end.append(registry.close)
     if not registry.read_only:
         registry.expire()
     return registry

@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 INTERRUPTED = 130
 
+at_end: list[Callable[[], None]] = []
+"""What is called when a command ends, however it ends."""
+
 
 def out() -> Console:
     """Return the console of results (standard output)."""
@@ -48,6 +51,9 @@ def reported(command: Callable[P, T]) -> Callable[P, T]:
             # The reader, say head, has gone; what Python flushes at exit must not fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+        finally:
+            while at_end:
+                at_end.pop()()
 
     return wrapper
 

@@ -9,12 +9,12 @@ from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, open_registry
 from dfgctl.cli.output import err, escape, reported
 
 DatasetOption = Annotated[
-    str | None, typer.Option(help="The data set. [default: the one with such runs]")
+    str | None, typer.Option(help="The data set. \\[default: the one with such runs]")
 ]
 OutputOption = Annotated[
     Path | None,
     typer.Option(
-        "-o", "--output", help="The picture: .png, .svg or .pdf. [default: beside the registry]"
+        "-o", "--output", help="The picture: .png, .svg or .pdf. \\[default: beside the registry]"
     ),
 ]
 

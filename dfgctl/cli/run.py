@@ -40,24 +40,24 @@ def run(
     dataset: Annotated[str, typer.Argument(help="The data set: the name of a recipe.")],
     imbalance: Annotated[
         str | None,
-        typer.Option(help="Majority to minority, R:1. [default: the recipe's]"),
+        typer.Option(help="Majority to minority, R:1. \\[default: the recipe's]"),
     ] = None,
     majority: Annotated[
-        int | None, typer.Option(help="Number of majority classes. [default: the recipe's]")
+        int | None, typer.Option(help="Number of majority classes. \\[default: the recipe's]")
     ] = None,
     combinations: Annotated[
         str, typer.Option(help="Sets of majority classes: all, or such as '0,4;1,7'.")
     ] = "all",
     repeats: Annotated[
         int | None,
-        typer.Option(min=1, help="Pairs of combination and seed. [default: the recipe's]"),
+        typer.Option(min=1, help="Pairs of combination and seed. \\[default: the recipe's]"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first repeats.")] = 0,
     method: Annotated[
-        list[str] | None, typer.Option(help="A method; may be repeated. [default: all]")
+        list[str] | None, typer.Option(help="A method; may be repeated. \\[default: all]")
     ] = None,
     source: Annotated[
-        str | None, typer.Option(help="The source data set. [default: the recipe's first]")
+        str | None, typer.Option(help="The source data set. \\[default: the recipe's first]")
     ] = None,
     source_weights: Annotated[
         Path | None, typer.Option(help="Weights (safetensors) instead of a source data set.")
@@ -70,7 +70,7 @@ def run(
         int | None, typer.Option(min=1, help="Training steps of every method, for a trial.")
     ] = None,
     eval_every: Annotated[
-        int | None, typer.Option(min=1, help="Steps between evaluations. [default: the recipe's]")
+        int | None, typer.Option(min=1, help="Steps between evaluations. \\[default: the recipe's]")
     ] = None,
     validation: Annotated[
         float,
@@ -114,11 +114,13 @@ def run(
     checked = check(request)
     pack_size = _pack(pack)
     if dry_run:
-        _dry_run(checked, data_dir, open_registry(registry), force, json)
+        _dry_run(checked, data_dir, open_registry(registry, optional=True), force, json)
         return
     from dfgctl.dispatch.worker import Place, Worker, auto_pack, choose_device
 
     torch_device = choose_device(device)
+    if source_weights is not None:
+        _check_weights(source_weights, checked.recipe.backbone)
     store = open_registry(registry, create=True)
     assert store is not None
     plan = _plan(checked, data_dir, store.folder, download=True)
@@ -140,9 +142,17 @@ def run(
 def _pack(text: str) -> int | None:
     if text == "auto":
         return None
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise InputError(f"--pack takes auto or a number of at least 1, not '{text}'.")
     return int(text)
+
+
+def _check_weights(file: Path, name: str) -> None:
+    """Read the weights that the user named, so that nothing is queued that cannot start."""
+    from dfgctl.networks.backbones import backbone
+    from dfgctl.pretraining import read_weights
+
+    read_weights(file, backbone(name))
 
 
 def _plan(checked: "Checked", data_dir: Path, folder: Path, download: bool) -> "Plan":
@@ -206,15 +216,15 @@ def _conclude(plan: "Plan", store: "Registry", json: bool) -> None:
         print_json([record(r) for r in runs])
     else:
         show(results(runs, {plan.recipe.name: plan.recipe}))
-    failed = [r for r in runs if r.status == "failed"]
-    if failed:
-        raise RunsFailedError(_failures(failed))
+    unfinished = [r for r in runs if r.status != "finished"]
+    if unfinished:
+        raise RunsFailedError(_failures(unfinished))
 
 
 def _failures(failed: "list[Run]") -> str:
     from dfgctl.cli.names import short
 
-    kinds = Counter(r.outcome or "failed" for r in failed)
+    kinds = Counter(r.outcome or r.status for r in failed)
     listed = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
     reason = (failed[0].error or "").strip().splitlines()
     why = f" The first one: {reason[-1]}" if reason else ""

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 @reported
 def table(
     dataset: Annotated[
-        list[str] | None, typer.Option(help="A data set; may be repeated. [default: all]")
+        list[str] | None, typer.Option(help="A data set; may be repeated. \\[default: all]")
     ] = None,
     format: Annotated[Format, typer.Option(help="How it is written.")] = Format.rich,
     output: Annotated[

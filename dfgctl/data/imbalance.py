@@ -1,8 +1,10 @@
 """Step imbalance (section 4.1): combinations of majority classes, counts, and subsets."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -11,10 +13,12 @@ from numpy.typing import NDArray
 from dfgctl import seeding
 from dfgctl.errors import InputError
 
+_RATIO = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*:\s*1")
+
 
 @dataclass(frozen=True)
 class Ratio:
-    """An imbalance of ``value`` to 1, at least 1."""
+    """An imbalance of ``value`` to 1, at least 1, written as a decimal of up to 9 places."""
 
     value: Fraction
 
@@ -25,12 +29,9 @@ class Ratio:
         Raises:
             InputError: it is something else.
         """
-        left, colon, right = text.partition(":")
-        try:
-            value = Fraction(left.strip())
-        except (ValueError, ZeroDivisionError):
-            value = Fraction(0)
-        if not colon or right.strip() != "1" or value < 1:
+        match = _RATIO.fullmatch(text.strip())
+        value = Fraction(match[1]) if match else Fraction(0)
+        if value < 1:
             raise InputError(
                 f"'{text}' is no imbalance: write majority to minority as R:1 with R at least 1, "
                 "e.g. --imbalance 10:1."
@@ -38,8 +39,8 @@ class Ratio:
         return cls(value)
 
     def __str__(self) -> str:
-        exact = self.value.denominator == 1
-        return f"{self.value.numerator if exact else float(self.value):g}:1"
+        decimal = Decimal(self.value.numerator) / Decimal(self.value.denominator)
+        return f"{decimal.normalize():f}:1"
 
     def minority_count(self, majority_count: int) -> int:
         """Images of a minority class: floor(majority count / R)."""
@@ -163,7 +164,7 @@ def validation_counts(counts: Sequence[int], share: float) -> tuple[int, ...]:
     """
     if share == 0:
         return (0,) * len(counts)
-    return tuple(min(max(1, round(n * share)), n - 1) for n in counts)
+    return tuple(max(0, min(max(1, round(n * share)), n - 1)) for n in counts)
 
 
 def subset(

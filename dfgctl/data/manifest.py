@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from dfgctl.errors import DataCorruptError, DataMissingError
 
 IMAGE_MAGIC = 0x803
 LABEL_MAGIC = 0x801
+SIDE = 28
+"""Height and width of the images."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class ChecksumCache:
         stat = path.stat()
         state = [stat.st_size, stat.st_mtime_ns]
         known = self._known.get(str(path.resolve()))
-        if known and known[:2] == state:
+        if isinstance(known, list) and len(known) == 3 and known[:2] == state:
             return str(known[2])
         with path.open("rb") as stream:
             checksum = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -109,8 +112,9 @@ def _idx_manifest(
     checksums = []
     counts = []
     for (images, labels), expected in ((files.train, info.train), (files.test, info.test)):
+        _check_size(folder / images, IMAGE_MAGIC, expected)
+        _check_size(folder / labels, LABEL_MAGIC, expected)
         for path in (folder / images, folder / labels):
-            _check_size(path, expected)
             checksum = cache.sha256(path)
             published = files.checksums.get(path.name)
             if published is not None and checksum != published:
@@ -121,19 +125,21 @@ def _idx_manifest(
     return Manifest(info.name, content, counts[0], counts[1])
 
 
-def _check_size(path: Path, expected: int) -> None:
+def _check_size(path: Path, magic: int, expected: int) -> None:
     """Check an IDX file's magic number, its count against what is published, and its size."""
+    words = 4 if magic == IMAGE_MAGIC else 2
     try:
         with path.open("rb") as stream:
-            header = stream.read(16)
+            header = stream.read(4 * words)
     except OSError as error:
         raise _corrupt(path, f"it cannot be read ({error.strerror})") from error
-    fields = np.frombuffer(header[: len(header) // 4 * 4], dtype=">u4")
-    magic = int(fields[0]) if len(fields) else 0
-    if magic not in (IMAGE_MAGIC, LABEL_MAGIC) or len(fields) < 4:
-        raise _corrupt(path, "it is no IDX file")
-    count = int(fields[1])
-    size = 16 + count * int(fields[2]) * int(fields[3]) if magic == IMAGE_MAGIC else 8 + count
+    if len(header) < 4 * words or int.from_bytes(header[:4], "big") != magic:
+        kind = "images" if magic == IMAGE_MAGIC else "labels"
+        raise _corrupt(path, f"it is no IDX file of {kind}")
+    count, *shape = (int(word) for word in np.frombuffer(header, dtype=">u4")[1:])
+    if shape and shape != [SIDE, SIDE]:
+        raise _corrupt(path, f"its images are {shape[0]}x{shape[1]} instead of {SIDE}x{SIDE}")
+    size = 4 * words + count * math.prod(shape)
     if path.stat().st_size != size:
         raise _corrupt(path, f"it has {path.stat().st_size:,} bytes instead of {size:,}")
     if count != expected:

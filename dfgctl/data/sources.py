@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfgctl.data import digits, glyphs
 from dfgctl.data.arrays import ImageArrays
-from dfgctl.data.catalog import DatasetInfo
+from dfgctl.data.catalog import DatasetInfo, IdxFiles
 from dfgctl.data.manifest import missing_files
 from dfgctl.errors import DataCorruptError, DataMissingError
 
@@ -19,25 +20,23 @@ def load(info: DatasetInfo, data_dir: Path) -> ImageArrays:
     """Load a data set whose manifest has been checked.
 
     Raises:
-        DataCorruptError: torchvision cannot read it.
+        DataCorruptError: torchvision cannot read its files.
     """
     if info.name == "digits":
         return digits.load()
     if info.name == "glyphs":
         return glyphs.load()
-    try:
-        train = _torchvision(info, data_dir, train=True)
-        test = _torchvision(info, data_dir, train=False)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise DataCorruptError(f"{info.title} in {data_dir} cannot be read: {error}") from error
     assert info.files is not None
-    first = info.files.first_label
-    return ImageArrays(
-        train=_pixels(train, info.files.transposed),
-        train_labels=train.targets.numpy().astype(np.int64) - first,
-        test=_pixels(test, info.files.transposed),
-        test_labels=test.targets.numpy().astype(np.int64) - first,
-    )
+    folder = data_dir / info.files.folder
+    try:
+        train, train_labels = _read(folder, info.files.train, info.files)
+        test, test_labels = _read(folder, info.files.test, info.files)
+    except (AssertionError, RuntimeError, TypeError, ValueError, OSError) as error:
+        raise DataCorruptError(
+            f"{info.title} in {folder} cannot be read ({error}): delete its files and run again "
+            "to download them anew, or name another folder with --data-dir."
+        ) from error
+    return ImageArrays(train, train_labels, test, test_labels)
 
 
 def download(info: DatasetInfo, data_dir: Path) -> None:
@@ -74,8 +73,19 @@ def _torchvision(info: DatasetInfo, data_dir: Path, train: bool, download: bool 
     return datasets.EMNIST(data_dir, split=split, train=train, download=download)
 
 
-def _pixels(data: Any, transposed: bool) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    images = data.data.numpy()
-    if transposed:
-        images = images.transpose(0, 2, 1)
-    return np.pad(images, ((0, 0), (PADDING, PADDING), (PADDING, PADDING)))[:, None]
+def _read(
+    folder: Path, names: tuple[str, str], files: IdxFiles
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Read images and labels by torchvision's readers, from the very files that were checked.
+
+    Its data set classes would prefer an old ``processed`` folder where there is one.
+    """
+    from torchvision.datasets import mnist
+
+    images, labels = (str(folder / name) for name in names)
+    pixels = mnist.read_image_file(images).numpy()
+    targets = mnist.read_label_file(labels).numpy().astype(np.int64)
+    if files.transposed:
+        pixels = pixels.transpose(0, 2, 1)
+    padded = np.pad(pixels, ((0, 0), (PADDING, PADDING), (PADDING, PADDING)))
+    return padded[:, None], targets - files.first_label

@@ -266,9 +266,11 @@ def _notes(checked: Checked, runs: Sequence[PlannedRun], target: Manifest) -> tu
             )
             break
     touched = {name for m in checked.methods for name in METHOD_SECTIONS[m]}
+    if any(m != "original" for m in checked.methods):
+        touched.add("source")
     for key in checked.sweeps[0]:
         section = key.partition(".")[0]
-        if section in ("original", "finetune", "delta", "reg", "dfg") and section not in touched:
+        if section != "imbalance" and section not in touched:
             notes.append(f"--set {key} touches none of the chosen methods.")
     tuning = checked.recipe.tuning
     if tuning is not None and not checked.request.validation:

@@ -68,7 +68,11 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdigit()) or (kind == "cpu" and index):
+    if (
+        kind not in ("cpu", "cuda")
+        or (index and not index.isdecimal())
+        or (kind == "cpu" and index)
+    ):
         raise InputError(f"Unknown device '{name}': it is auto, cpu, cuda or cuda:0.")
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError("There is no CUDA device here: use --device cpu (or auto).")
@@ -135,7 +139,7 @@ class Worker:
             with kept_alive(lambda: self.registry.beat(claim)) as check:
                 self._train_alive(claim, left, check)
         except LeaseLostError:
-            return
+            self.registry.release(claim)  # what it still holds, if it was the source's lease
         except torch.OutOfMemoryError as error:
             self._fail(claim, left, "out-of-memory", str(error))
         except InputError:

@@ -31,12 +31,14 @@ def registry_url(where: str) -> URL:
     """
     if "://" not in where:
         return URL.create("sqlite", database=str(Path(where).expanduser()))
+    advice = f"'{where}' is no registry: give a path, or a URL such as postgresql://host/name."
     try:
-        return make_url(where)
-    except ArgumentError as error:
-        raise RegistryError(
-            f"'{where}' is no registry: give a path, or a URL such as postgresql://host/name."
-        ) from error
+        url = make_url(where)
+    except (ArgumentError, ValueError) as error:
+        raise RegistryError(advice) from error
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise RegistryError(advice)
+    return url
 
 
 def sqlite_path(url: URL) -> Path | None:
@@ -75,6 +77,9 @@ def open_engine(url: URL, create: bool) -> Engine:
         event.listen(engine, "begin", _sqlite_begin)
     try:
         _check_version(engine, str(path or url.render_as_string(hide_password=True)))
+    except RegistryError:
+        engine.dispose()
+        raise
     except DBAPIError as error:
         engine.dispose()
         raise translated(error, str(path or url.render_as_string(hide_password=True))) from error
@@ -113,6 +118,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 def is_read_only(path: Path) -> bool:
     """Say whether an SQLite registry can only be read: its log needs the folder, too."""
+    if not path.exists():
+        return False
     return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
 
@@ -148,12 +155,11 @@ def _sqlite_connect(connection: sqlite3.Connection, _: Any) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     cursor.execute("PRAGMA foreign_keys = ON")
-    _use_wal(cursor)
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.close()
 
 
-def _use_wal(cursor: sqlite3.Cursor) -> None:
+def _use_wal(cursor: Any) -> None:
     """Switch to the write-ahead log; SQLite does not wait for the lock that this takes."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
@@ -202,6 +208,12 @@ def _create(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    if engine.dialect.name == "sqlite":
+        raw = engine.raw_connection()
+        try:
+            _use_wal(raw.cursor())
+        finally:
+            raw.close()
     with writing(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, MetaData, String, Text
+from sqlalchemy import JSON, Float, ForeignKey, Index, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 CONVENTION = {
@@ -17,7 +17,7 @@ class Base(DeclarativeBase):
     """All tables; constraints have names, so that migrations can speak of them."""
 
     metadata = MetaData(naming_convention=CONVENTION)
-    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+    type_annotation_map = {float: Float, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
 
 
 class Provenance(Base):

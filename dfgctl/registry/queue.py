@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, ScalarResult, select, update
+from sqlalchemy import CursorResult, ScalarResult, func, select, update
 from sqlalchemy.orm import Session
 
 from dfgctl.errors import LeaseLostError
@@ -58,7 +58,7 @@ class Queue(Reader):
             (models.Run.id == models.Attempt.run_id)
             & (models.Run.attempts == models.Attempt.number),
         )
-        return dict(session.execute(last).tuples().all())
+        return {row.run_id: row.outcome for row in session.execute(last)}
 
     def expire(self) -> int:
         """Return runs whose lease has ended to the queue; return how many there were.
@@ -74,10 +74,16 @@ class Queue(Reader):
                 self._end_attempt(
                     session, row, "lost", f"No sign of life since {row.lease_until:%H:%M:%S} UTC."
                 )
-                again = row.attempts < MAX_ATTEMPTS
+                again = self._times_lost(session, row.id) < MAX_ATTEMPTS
                 row.status = "queued" if again else "failed"
                 row.lease_until = None
             return len(late)
+
+    @staticmethod
+    def _times_lost(session: Session, run_id: str) -> int:
+        """Return how often a run's worker has vanished."""
+        lost = (models.Attempt.run_id == run_id) & (models.Attempt.outcome == "lost")
+        return session.scalar(select(func.count()).select_from(models.Attempt).where(lost)) or 0
 
     def _late(self, session: Session) -> ScalarResult[models.Run]:
         """Return the running runs whose lease has ended."""

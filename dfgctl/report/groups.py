@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dfgctl import RESULTS_VERSION
-from dfgctl.recipe import Recipe, departures
+from dfgctl.data.imbalance import Ratio
+from dfgctl.recipe import Recipe, departures, exact
 from dfgctl.records import Run
 
 
@@ -27,7 +28,6 @@ class Row:
     source: str | None
     source_identity: str | None
     data_digest: str
-    shortened: bool
 
     def is_recipe(self) -> bool:
         """Say whether the runs have the recipe's own settings."""
@@ -38,6 +38,8 @@ def row_of(run: Run, recipe: Recipe) -> Row:
     """Return the row that a run belongs to."""
     spec = run.spec
     notes = []
+    if spec.backbone != recipe.backbone:
+        notes.append(f"network {spec.backbone}")
     if spec.majority not in (0, recipe.imbalance.majority):
         notes.append(f"{spec.majority} majority classes")
     if spec.majority_count != recipe.imbalance.majority_count:
@@ -46,9 +48,9 @@ def row_of(run: Run, recipe: Recipe) -> Row:
     if spec.steps != steps:
         notes.append(f"{spec.steps:,} steps")
     if spec.eval_every != recipe.run.eval_every:
-        notes.append(f"evaluated every {spec.eval_every:,} steps")
+        notes.append(f"eval every {spec.eval_every:,}")
     if spec.validation:
-        notes.append(f"{spec.validation:g} held out")
+        notes.append(f"{exact(spec.validation)} held out")
     if spec.protocol != "paper":
         notes.append(f"protocol {spec.protocol}")
     if spec.results_version != RESULTS_VERSION:
@@ -61,12 +63,11 @@ def row_of(run: Run, recipe: Recipe) -> Row:
         source=spec.source,
         source_identity=spec.source_identity,
         data_digest=spec.data_digest,
-        shortened=spec.steps < steps,
     )
 
 
 def rows(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[Row, list[Run]]:
-    """Sort runs into rows, the recipe's own settings first within a data set.
+    """Sort runs into rows: by data set, imbalance, and the recipe's own settings first.
 
     A method without a source joins every row that it agrees with in all else.
     """
@@ -90,7 +91,7 @@ def rows(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[Row, list[R
             found.items(),
             key=lambda item: (
                 order[item[0].dataset],
-                item[0].ratio,
+                Ratio.parse(item[0].ratio).value,
                 bool(item[0].notes),
                 item[0].source or "",
                 item[0].notes,

@@ -1,5 +1,6 @@
 """Figures, drawn with matplotlib; the file's name says which kind it is."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,6 @@ def sensitivity(key: str, runs: Sequence[Run], recipe: Recipe) -> Sensitivity:
             row.source,
             row.source_identity,
             row.data_digest,
-            row.shortened,
         )
         value = float(run.spec.settings["dfg"][key])
         groups.setdefault(row, {}).setdefault(value, []).append(run.metrics.accuracy_last)
@@ -81,7 +81,13 @@ def sensitivity(key: str, runs: Sequence[Run], recipe: Recipe) -> Sensitivity:
             f"dfgctl run {recipe.name} --method dfg --set dfg.{key}={values}"
         )
     row, points = min(
-        usable.items(), key=lambda item: (not item[0].is_recipe(), -len(item[1]), item[0])
+        usable.items(),
+        key=lambda item: (
+            item[0].ratio != recipe.imbalance.ratio,
+            not item[0].is_recipe(),
+            -len(item[1]),
+            str(item[0]),
+        ),
     )
     default = float(recipe.section("dfg").values()[key])
     return Sensitivity(key, row.dataset, row.ratio, row.notes, default, points)
@@ -137,8 +143,10 @@ def draw_sensitivity(data: Sensitivity, file: Path) -> None:
         axes.set_xticks(xs)
         axes.set_title(_title(data), loc="left")
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
-        save(figure, file)
-        plt.close(figure)
+        try:
+            save(figure, file)
+        finally:
+            plt.close(figure)
 
 
 def check_file(file: Path) -> None:
@@ -167,6 +175,9 @@ def save(figure: Any, file: Path) -> None:
         raise InputError(
             f"{file} cannot be written ({error.strerror}): name another with -o."
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _title(data: Sensitivity) -> str:

@@ -24,6 +24,7 @@ class Cell:
     summary: Summary | None
     combinations: int
     counts: Mapping[str, int]
+    shortened: bool = False
 
     def lines(self) -> list[str]:
         """Write the cell: mean ± standard deviation in %, n, and what has not finished.
@@ -54,7 +55,8 @@ class ResultsTable:
 
     def label(self, row: Row) -> str:
         """Name a row."""
-        mark = " †" if row.shortened else ""
+        cells = dict(self.lines)[row].values()
+        mark = " †" if any(cell.shortened for cell in cells) else ""
         return f"{DATASETS[row.dataset].title} ({row.ratio}){mark}"
 
     def settings(self, row: Row) -> list[str]:
@@ -109,6 +111,7 @@ class ResultsTable:
         frame = self.frame()
         notes = [self.caption, *self.footnotes]
         if kind == "md":
+            frame = frame.map(lambda text: text.replace("|", r"\|"))
             return frame.to_markdown(index=False) + "\n\n" + "\n\n".join(notes) + "\n"
         escaped = frame.map(_latex)
         escaped.columns = pd.Index([_latex(c) for c in frame.columns])
@@ -135,13 +138,16 @@ def results(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> ResultsTable:
         )
     lines = []
     for row, members in rows(runs, recipes).items():
-        lines.append((row, {m: _cell([r for r in members if r.spec.method == m]) for m in METHODS}))
+        recipe = recipes[row.dataset]
+        cells = {m: _cell([r for r in members if r.spec.method == m], recipe) for m in METHODS}
+        lines.append((row, cells))
+    shortened = any(cell.shortened for _, cells in lines for cell in cells.values())
     return ResultsTable(
         lines=lines,
         methods=tuple(METHODS),
         caption="Test accuracy in % after the last step: mean ± standard deviation (n runs, each "
         "with its own combination of majority classes or seed).",
-        footnotes=_footnotes(runs, recipes, any(row.shortened for row, _ in lines)),
+        footnotes=_footnotes(runs, recipes, shortened),
     )
 
 
@@ -151,8 +157,10 @@ def _cell_record(row: Row, method: str, cell: Cell) -> dict[str, object]:
         "dataset": row.dataset,
         "ratio": row.ratio,
         "source": row.source,
+        "source_identity": row.source_identity,
+        "data_digest": row.data_digest,
         "settings": list(row.notes),
-        "shortened": row.shortened,
+        "shortened": cell.shortened,
         "method": method,
         "metric": "accuracy",
         "mean": summary.mean if summary else None,
@@ -163,7 +171,7 @@ def _cell_record(row: Row, method: str, cell: Cell) -> dict[str, object]:
     }
 
 
-def _cell(runs: Sequence[Run]) -> Cell:
+def _cell(runs: Sequence[Run], recipe: Recipe) -> Cell:
     done = [run for run in runs if run.metrics is not None]
     status = Counter("finished" if run.metrics is not None else run.status for run in runs)
     values = [run.metrics.accuracy_last for run in done if run.metrics is not None]
@@ -171,6 +179,7 @@ def _cell(runs: Sequence[Run]) -> Cell:
         summary=summarise(values) if values else None,
         combinations=len({run.spec.combination for run in done}),
         counts=dict(status),
+        shortened=any(run.spec.steps < recipe.steps(run.spec.method) for run in runs),
     )
 
 
@@ -198,6 +207,15 @@ def _footnotes(
     return tuple(notes)
 
 
+_LATEX = {
+    **{character: f"\\{character}" for character in "%_&#${}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "†": r"$\dagger$",
+}
+
+
 def _latex(text: str) -> str:
-    special = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "±": r"$\pm$", "†": r"$\dagger$"}
-    return "".join(special.get(character, character) for character in text)
+    return "".join(_LATEX.get(character, character) for character in text)

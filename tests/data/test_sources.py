@@ -59,7 +59,7 @@ def test_a_file_that_torchvision_cannot_read_is_reported(small: Make) -> None:
     data = small("fmnist")
     file = data.file("train", "images")
     file.write_bytes(file.read_bytes()[:-5])
-    with pytest.raises(DataCorruptError, match="F-MNIST in .* cannot be read") as error:
+    with pytest.raises(DataCorruptError, match=r"F-MNIST in .* cannot be read") as error:
         sources.load(data.info, data.root)
     assert str(data.root) in str(error.value)
 

@@ -36,6 +36,8 @@ def make_plan() -> Callable[..., plans.Plan]:
 
     def make(**options: Any) -> plans.Plan:
         checked = plans.check(plans.Request("digits", **options))
+        if "source_weights" in options:
+            return plans.make(checked, _built_in("digits"), None, "0" * 64)
         return plans.make(checked, _built_in("digits"), _built_in("glyphs"))
 
     return make

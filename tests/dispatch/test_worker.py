@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from dfgctl.dispatch import worker
 from dfgctl.dispatch.plan import Plan
 from dfgctl.dispatch.worker import Worker, auto_pack, choose_device
 from dfgctl.errors import DataCorruptError, InputError
-from dfgctl.records import Measurement
+from dfgctl.records import Measurement, Metrics
 from dfgctl.registry import Registry
 from dfgctl.training import Done, Evaluated, Stepped, train
 
@@ -161,23 +162,28 @@ def test_a_replica_that_diverges_fails_alone(
     assert len(recorder.of("run_failed")) == 1
 
 
-def test_a_run_that_really_diverges_is_marked_and_not_tried_again(
-    registry: Registry, make_plan: Make, place: Make, recorder: Any
+def test_runs_that_really_diverge_are_marked_and_not_tried_again(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, tmp_path: Path
 ) -> None:
-    settings = ("original.lr=9",)
-    plan = make_plan(methods=("original",), repeats=1, steps=40, eval_every=1, settings=settings)
-    assert list(work(registry, plan, place(), recorder).values()) in (["failed"], ["finished"])
-    run = registry.run(plan.runs[0].id)
-    assert (run.outcome == "diverged") == (run.metrics is None)
-    work(registry, plan, place(), recorder)
-    assert len(registry.attempts(run.id)) == 1
+    (good,) = make_plan(methods=("original",), repeats=1, **TINY).runs
+    work(registry, make_plan(methods=("original",), repeats=1, **TINY), place(), recorder)
+    state = load_file(registry.folder / "weights" / f"{good.id}.safetensors")
+    file = tmp_path / "nan.safetensors"
+    save_file({name: torch.full_like(t, torch.nan) for name, t in state.items()}, file)
+
+    plan = make_plan(methods=("finetune",), repeats=2, steps=2, source_weights=file)
+    assert set(work(registry, plan, place(2, file), recorder).values()) == {"failed"}
+    work(registry, plan, place(2, file), recorder)
+    for run in plan.runs:
+        assert [a.outcome for a in registry.attempts(run.id)] == ["diverged"]
+        assert registry.measurements(run.id, 1) == []
+        assert registry.run(run.id).metrics is None
+        assert not (registry.folder / "weights" / f"{run.id}.safetensors").exists()
 
 
 @pytest.fixture
 def metrics() -> Any:
     """Final metrics of a training that was not one."""
-    from dfgctl.records import Metrics
-
     return Metrics(0.5, 0.5, 0, 0.5, 0.5, 0.5, (0.5,), 0.5, 0.5, ((1,),), 0.1, 0.1)
 
 

@@ -77,7 +77,7 @@ class PlainDfg:
         self.w_E = channel_weights(self.E_S, self.C_S, "E", weight_batches)
         self.w_C = channel_weights(self.E_S, self.C_S, "C", weight_batches)
         self.W_S = filter_weights(self.E_S, self.C_S, *every, classes)
-        self.W = torch.where(self.W_S > settings.delta, self.W_S, 0.0)
+        self.W = torch.where(settings.delta < self.W_S, self.W_S, 0.0)
 
     def down(self, letter: str, loss: Tensor) -> None:
         for network in (self.E, self.C, self.G, self.D):

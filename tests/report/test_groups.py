@@ -1,0 +1,118 @@
+"""Rows never mix runs that differ in what matters, and a method without source joins them all."""
+
+from typing import Any
+
+import pytest
+
+from dfgctl import RESULTS_VERSION
+from dfgctl import recipe as recipes
+from dfgctl.report.groups import row_of, rows
+
+RECIPES = {name: recipes.load(name) for name in ("digits", "fmnist")}
+
+
+@pytest.mark.parametrize("method", ["original", "finetune", "delta", "dfg"])
+def test_the_recipes_own_runs_depart_in_nothing(make_run: Any, method: str) -> None:
+    row = row_of(make_run(method), RECIPES["digits"])
+    assert row.notes == ()
+    assert row.is_recipe()
+
+
+def test_combination_and_seed_share_a_row(make_run: Any) -> None:
+    runs = [make_run(), make_run(combination=(1, 7)), make_run(seed=3), make_run("delta", seed=3)]
+    found = rows(runs, RECIPES)
+    assert list(found.values()) == [runs]
+
+
+@pytest.mark.parametrize(
+    ("fields", "note"),
+    [
+        ({"source": "mnist"}, None),
+        ({"source_identity": "6" * 64}, None),
+        ({"data_digest": "e" * 64}, None),
+        ({"ratio": "40:1"}, None),
+        ({"steps": 100}, "100 steps"),
+        ({"steps": 20_000}, "20,000 steps"),
+        ({"majority": 3, "combination": (0, 1, 2)}, "3 majority classes"),
+        ({"majority_count": 40}, "40 images a majority class"),
+        ({"eval_every": 10}, "10"),
+        ({"validation": 0.25}, "0.25 held out"),
+        ({"protocol": "released"}, "protocol released"),
+        ({"results_version": RESULTS_VERSION + 1}, f"results version {RESULTS_VERSION + 1}"),
+        ({"changed": {"dfg.rho": 0.5}}, "dfg.rho=0.5"),
+        ({"changed": {"reg.alpha": 0.0}}, "reg.alpha=0"),
+        ({"changed": {"dfg.rho": 0.7500001}}, "dfg.rho=0.7500001"),
+        ({"backbone": "vgg16"}, "vgg16"),
+    ],
+)
+def test_runs_that_differ_in_what_matters_never_share_a_row(
+    make_run: Any, fields: dict[str, Any], note: str | None
+) -> None:
+    own, other = make_run(), make_run(**fields)
+    found = rows([own, other], RECIPES)
+    assert sorted(found.values(), key=lambda members: members != [own]) == [[own], [other]]
+    row = next(row for row, members in found.items() if members == [other])
+    assert row.is_recipe() == (note is None)
+    if note is not None:
+        assert note in " ".join(row.notes)
+
+
+def test_two_swept_values_that_look_alike_never_share_a_row(make_run: Any) -> None:
+    runs = [make_run(changed={"dfg.rho": rho}) for rho in (0.1234567, 0.1234568)]
+    assert len(rows(runs, RECIPES)) == 2
+
+
+def test_runs_on_other_data_sets_never_share_a_row(make_run: Any) -> None:
+    assert len(rows([make_run(), make_run(dataset="fmnist")], RECIPES)) == 2
+
+
+def test_original_joins_every_row_that_it_agrees_with(make_run: Any) -> None:
+    original = make_run("original")
+    one, two = make_run(source="glyphs"), make_run(source="mnist", source_identity="6" * 64)
+    elsewhere = make_run(ratio="40:1")
+    found = {
+        row.source if row.ratio == "10:1" else row.ratio: members
+        for row, members in rows([original, one, two, elsewhere], RECIPES).items()
+    }
+    assert found == {"glyphs": [one, original], "mnist": [two, original], "40:1": [elsewhere]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"ratio": "40:1"}, {"data_digest": "e" * 64}, {"validation": 0.1}, {"steps": 100}],
+)
+def test_original_joins_no_row_that_it_does_not_agree_with(
+    make_run: Any, fields: dict[str, Any]
+) -> None:
+    original, other = make_run("original"), make_run("finetune", **fields)
+    assert sorted(map(len, rows([original, other], RECIPES).values())) == [1, 1]
+
+
+def test_original_alone_has_a_row_without_source(make_run: Any) -> None:
+    runs = [make_run("original"), make_run("original", seed=1)]
+    ((row, members),) = rows(runs, RECIPES).items()
+    assert row.source is None
+    assert members == runs
+
+
+def test_rows_come_in_the_recipes_order_and_the_recipes_own_settings_first(make_run: Any) -> None:
+    runs = [
+        make_run(dataset="fmnist"),
+        make_run(changed={"dfg.rho": 0.5}),
+        make_run(source="mnist"),
+        make_run(),
+    ]
+    for given in (runs, runs[::-1]):
+        order = [(r.dataset, r.notes, r.source) for r in rows(given, RECIPES)]
+        assert order == [
+            ("digits", (), "glyphs"),
+            ("digits", (), "mnist"),
+            ("digits", ("dfg.rho=0.5",), "glyphs"),
+            ("fmnist", (), RECIPES["fmnist"].sources[0]),
+        ]
+
+
+def test_ratios_come_in_the_order_of_numbers(make_run: Any) -> None:
+    ratios = ["1:1", "2.5:1", "5:1", "10:1", "40:1", "100:1"]
+    found = rows([make_run(ratio=ratio) for ratio in reversed(ratios)], RECIPES)
+    assert [row.ratio for row in found] == ratios

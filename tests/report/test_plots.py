@@ -1,0 +1,275 @@
+"""Figures of a setting: which runs they show, and files that are whole or not there at all."""
+
+import html
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+from matplotlib import pyplot as plt
+
+from dfgctl import recipe as recipes
+from dfgctl.errors import InputError, NothingToShowError
+from dfgctl.report import plots
+from dfgctl.report.plots import Sensitivity, check_file, draw_sensitivity, sensitivity
+
+DIGITS = recipes.load("digits")
+MEANS = [(0.5, 82.0), (0.75, 91.0), (1.0, 70.0)]
+"""What ``swept`` has at each value, in %."""
+
+
+@pytest.fixture(autouse=True)
+def _no_figures_left_over() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def swept(make_run: Any) -> list[Any]:
+    """Two runs of dfg at each of three values of rho."""
+    accuracies = {0.5: (0.80, 0.84), 0.75: (0.90, 0.92), 1.0: (0.70, 0.70)}
+    return [
+        make_run(accuracy=a, changed={"dfg.rho": rho}, seed=i)
+        for rho, pair in accuracies.items()
+        for i, a in enumerate(pair)
+    ]
+
+
+def test_accuracies_are_collected_by_value(swept: list[Any]) -> None:
+    found = sensitivity("rho", swept, DIGITS)
+    assert found.points == {0.5: [0.80, 0.84], 0.75: [0.90, 0.92], 1.0: [0.70, 0.70]}
+    assert (found.key, found.dataset, found.ratio, found.notes) == ("rho", "digits", "10:1", ())
+    assert found.default == DIGITS.dfg.rho == 0.75
+    summaries = sensitivity("rho", swept[::-1], DIGITS).summaries()
+    assert list(summaries) == [0.5, 0.75, 1.0]
+    assert summaries[0.5].mean == pytest.approx(0.82)
+    assert summaries[0.5].std == pytest.approx(math.sqrt(0.0008))
+    assert summaries[0.5].n == 2
+
+
+def test_only_finished_runs_of_dfg_on_the_data_set_are_shown(
+    swept: list[Any], make_run: Any
+) -> None:
+    others = [
+        make_run("delta", 0.1),
+        make_run("dfg", None, {"dfg.rho": 0.1}),
+        make_run("dfg", 0.1, dataset="fmnist"),
+        make_run("original", 0.1),
+    ]
+    assert sensitivity("rho", swept + others, DIGITS) == sensitivity("rho", swept, DIGITS)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"steps": 100},
+        {"validation": 0.1},
+        {"majority_count": 40},
+        {"results_version": 99},
+        {"ratio": "40:1"},
+        {"ratio": "100:1"},
+    ],
+)
+def test_the_recipes_group_comes_first_also_where_another_has_more_values(
+    swept: list[Any], make_run: Any, fields: dict[str, Any]
+) -> None:
+    others = [
+        make_run(accuracy=0.1, changed={"dfg.rho": rho}, **fields)
+        for rho in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    assert sensitivity("rho", others + swept, DIGITS) == sensitivity("rho", swept, DIGITS)
+
+
+def test_without_the_recipes_group_that_with_most_values_is_shown_with_its_notes(
+    make_run: Any,
+) -> None:
+    def group(steps: int, values: list[float]) -> list[Any]:
+        return [make_run(changed={"dfg.rho": v}, steps=steps) for v in values]
+
+    found = sensitivity("rho", group(100, [0.0, 1.0]) + group(50, [0.0, 0.5, 1.0]), DIGITS)
+    assert found.notes == ("50 steps",)
+    assert list(found.points) == [0.0, 0.5, 1.0]
+
+
+def test_runs_from_two_source_networks_are_never_mixed(swept: list[Any], make_run: Any) -> None:
+    other = [make_run(accuracy=0.1, changed={"dfg.rho": 0.5}, source_identity="6" * 64)]
+    assert sensitivity("rho", swept + other, DIGITS).points[0.5] == [0.80, 0.84]
+
+
+def test_delta_is_swept_like_rho(make_run: Any) -> None:
+    runs = [make_run(accuracy=d / 2, changed={"dfg.delta": d}) for d in (0.5, 0.95, 1.5)]
+    found = sensitivity("delta", runs, DIGITS)
+    assert found.points == {0.5: [0.25], 0.95: [0.475], 1.5: [0.75]}
+    assert found.default == 0.95
+
+
+@pytest.mark.parametrize("key", ["rho", "delta"])
+def test_one_value_makes_no_figure(make_run: Any, key: str) -> None:
+    for runs in ([], [make_run(), make_run(seed=1)]):
+        with pytest.raises(NothingToShowError, match=f"--set dfg.{key}=") as error:
+            sensitivity(key, runs, DIGITS)
+        assert "dfgctl run digits --method dfg" in str(error.value)
+        assert recipes.parse_values(f"dfg.{key}", str(error.value).rpartition("=")[2])
+
+
+# Drawing
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Collect the figures instead of closing them."""
+    figures: list[Any] = []
+    original = plots.save
+
+    def save(figure: Any, file: Path) -> None:
+        figures.append(figure)
+        original(figure, file)
+
+    monkeypatch.setattr(plots, "save", save)
+    return figures
+
+
+@pytest.mark.parametrize(
+    ("suffix", "magic"),
+    [(".png", b"\x89PNG\r\n"), (".svg", b"<?xml"), (".pdf", b"%PDF-"), (".PNG", b"\x89PNG\r\n")],
+)
+def test_a_figure_is_written_as_its_name_says(
+    swept: list[Any], tmp_path: Path, suffix: str, magic: bytes
+) -> None:
+    file = tmp_path / "new" / "folder" / f"rho{suffix}"
+    draw_sensitivity(sensitivity("rho", swept, DIGITS), file)
+    assert file.read_bytes().startswith(magic)
+    assert file.stat().st_size > 5000
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_a_figure_replaces_an_older_one(swept: list[Any], tmp_path: Path) -> None:
+    file = tmp_path / "rho.svg"
+    file.write_text("old")
+    draw_sensitivity(sensitivity("rho", swept, DIGITS), file)
+    assert "<svg" in file.read_text()
+
+
+def test_a_figures_words_say_what_it_shows(
+    swept: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(plots._STYLE, "svg.fonttype", "none")
+    draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "rho.svg")
+    text = html.unescape((tmp_path / "rho.svg").read_text())
+    for words in (
+        "DFG on Digits (10:1), n = 2 runs a value",
+        "ρ, share of the source's filter weights (Eq. 7)",
+        "test accuracy, last step (%)",
+        "recipe's ρ = 0.75",
+        "± 1 standard deviation",
+        "one run",
+        "mean",
+    ):
+        assert words in text, words
+
+
+def test_a_figure_shows_every_run_the_means_and_the_default(
+    swept: list[Any], tmp_path: Path, drawn: list[Any]
+) -> None:
+    draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "rho.svg")
+    (axes,) = drawn[0].axes
+    lines = [list(zip(*line.get_data(), strict=True)) for line in axes.lines]
+    points = sorted(p for line in lines if len({x for x, _ in line}) == 1 for p in line)
+    for expected in ((0.5, 80.0), (0.5, 84.0), (0.75, 90.0), (0.75, 92.0), (1.0, 70.0)):
+        assert any(p == pytest.approx(expected) for p in points)
+    assert any(line == [pytest.approx(p) for p in MEANS] for line in lines if len(line) == 3)
+    assert [(0.75, 0), (0.75, 1)] in lines
+    assert list(axes.get_xticks()) == [0.5, 0.75, 1.0]
+    band = axes.collections[0].get_paths()[0].vertices
+    spread = 100 * math.sqrt(0.0008)
+    assert any(v == pytest.approx((0.5, 82 + spread)) for v in band)
+    assert any(v == pytest.approx((0.5, 82 - spread)) for v in band)
+
+
+def test_one_run_a_value_is_drawn_without_nan(
+    make_run: Any, tmp_path: Path, drawn: list[Any]
+) -> None:
+    runs = [make_run(accuracy=a, changed={"dfg.rho": a}) for a in (0.25, 0.5)]
+    draw_sensitivity(sensitivity("rho", runs, DIGITS), tmp_path / "rho.svg")
+    (axes,) = drawn[0].axes
+    assert axes.get_title(loc="left").endswith("n = 1 runs a value")
+    numbers = [n for line in axes.lines for n in (*line.get_xdata(), *line.get_ydata())]
+    numbers += [n for path in axes.collections[0].get_paths() for n in path.vertices.ravel()]
+    assert all(math.isfinite(n) for n in numbers)
+
+
+def test_the_title_tells_uneven_numbers_of_runs_and_departures(
+    tmp_path: Path, drawn: list[Any]
+) -> None:
+    points = {0.5: [0.8], 0.75: [0.9, 0.92, 0.93]}
+    data = Sensitivity("rho", "fmnist", "40:1", ("100 steps", "0.1 held out"), 0.75, points)
+    draw_sensitivity(data, tmp_path / "rho.pdf")
+    title = drawn[0].axes[0].get_title(loc="left")
+    first = "DFG on F-MNIST (40:1), n = 1 to 3 runs a value"
+    assert title == f"{first}\n100 steps, 0.1 held out"
+
+
+def test_drawing_leaves_matplotlibs_settings_as_they_were(swept: list[Any], tmp_path: Path) -> None:
+    matplotlib.use("Agg")
+    before = dict(matplotlib.rcParams)
+    draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "rho.svg")
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("name", ["rho", "rho.jpg", "rho.png.txt", ".png"])
+def test_a_file_without_a_pictures_ending_is_refused(
+    swept: list[Any], tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(InputError, match=r"use \.png, \.svg or \.pdf"):
+        check_file(tmp_path / name)
+    with pytest.raises(InputError, match=r"use \.png, \.svg or \.pdf"):
+        draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_below_a_file_is_refused(swept: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(InputError, match=r"cannot be written .*-o"):
+        draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "taken" / "rho.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_folder_in_the_files_place_is_refused_and_nothing_half_stays(
+    swept: list[Any], tmp_path: Path
+) -> None:
+    (tmp_path / "rho.png").mkdir()
+    with pytest.raises(InputError, match=r"cannot be written .*-o"):
+        draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "rho.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["rho.png"]
+
+
+def test_a_full_disk_leaves_the_older_figure_and_nothing_half(
+    swept: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    def fill(_: Figure, file: Path, **__: object) -> None:
+        Path(file).write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", fill)
+    file = tmp_path / "rho.png"
+    file.write_text("old")
+    with pytest.raises(InputError, match="No space left on device"):
+        draw_sensitivity(sensitivity("rho", swept, DIGITS), file)
+    assert file.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["rho.png"]
+
+
+def test_no_figure_stays_open_whether_it_could_be_saved_or_not(
+    swept: list[Any], tmp_path: Path
+) -> None:
+    data = sensitivity("rho", swept, DIGITS)
+    draw_sensitivity(data, tmp_path / "rho.svg")
+    assert plt.get_fignums() == []
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(InputError):
+        draw_sensitivity(data, tmp_path / "taken" / "rho.png")
+    assert plt.get_fignums() == []

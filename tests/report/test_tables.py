@@ -1,0 +1,224 @@
+"""The table of results: numbers worked out by hand, reasons for gaps, footnotes, formats."""
+
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import pytest
+
+from dfgctl import recipe as recipes
+from dfgctl.errors import NothingToShowError
+from dfgctl.report.statistics import Summary, summarise
+from dfgctl.report.tables import Cell, results
+
+RECIPES = {name: recipes.load(name) for name in ("digits", "fmnist")}
+
+
+def cells(table: Any) -> dict[str, Cell]:
+    ((_, found),) = table.lines
+    return found
+
+
+def three(make_run: Any) -> list[Any]:
+    """Three runs of dfg and one of original, all by the recipe."""
+    accuracies = [0.90, 0.92, 0.97]
+    runs = [make_run(accuracy=a, seed=i) for i, a in enumerate(accuracies)]
+    return [*runs, make_run("original", 0.8125)]
+
+
+def test_a_summary_is_mean_and_standard_deviation_with_n_less_1() -> None:
+    # Mean 0.93; squares of -0.03, -0.01, 0.04 sum to 0.0026, halved 0.0013.
+    found = summarise([0.90, 0.92, 0.97])
+    assert found.mean == pytest.approx(0.93)
+    assert found.std == pytest.approx(math.sqrt(0.0013))
+    assert found.n == 3
+    assert summarise([0.5]) == Summary(0.5, None, 1)
+    assert summarise([0.5, 0.5]) == Summary(0.5, 0.0, 2)
+
+
+def test_a_cell_shows_mean_spread_and_n(make_run: Any) -> None:
+    found = cells(results(three(make_run), RECIPES))
+    assert found["dfg"].lines() == ["93.00 ± 3.61", "n = 3"]
+    assert found["dfg"].text() == "93.00 ± 3.61 (n = 3)"
+
+
+def test_a_cell_of_one_run_has_no_spread(make_run: Any) -> None:
+    found = cells(results(three(make_run), RECIPES))
+    assert found["original"].lines() == ["81.25", "n = 1"]
+
+
+def test_a_cell_without_results_says_why(make_run: Any) -> None:
+    runs = [
+        make_run("dfg", None, status="queued", seed=0),
+        make_run("dfg", None, status="queued", seed=1),
+        make_run("dfg", None, status="running", seed=2),
+        make_run("delta", None, status="failed"),
+        make_run("original", None, status="cancelled"),
+    ]
+    found = cells(results(runs, RECIPES))
+    assert sorted(found["dfg"].lines()) == ["1 running", "2 queued"]
+    assert found["delta"].text() == "1 failed"
+    assert found["original"].text() == "1 cancelled"
+    assert found["finetune"].text() == "not planned"
+
+
+def test_a_cell_with_results_says_what_has_not_finished(make_run: Any) -> None:
+    runs = [*three(make_run), make_run(accuracy=None, status="failed", seed=9)]
+    cell = cells(results(runs, RECIPES))["dfg"]
+    assert cell.text() == "93.00 ± 3.61 (n = 3, 1 failed)"
+
+
+def test_a_finished_run_that_is_queued_again_keeps_its_place(make_run: Any) -> None:
+    runs = [make_run(accuracy=0.9, seed=0), make_run(accuracy=0.92, status="queued", seed=1)]
+    cell = cells(results(runs, RECIPES))["dfg"]
+    assert cell.summary is not None
+    assert cell.summary.n == 2
+    assert cell.counts == {"finished": 2}
+
+
+def test_combinations_are_counted_once(make_run: Any) -> None:
+    pairs = [((0, 4), 0), ((0, 4), 1), ((1, 7), 0)]
+    runs = [make_run(accuracy=0.5, combination=c, seed=s) for c, s in pairs]
+    assert cells(results(runs, RECIPES))["dfg"].combinations == 2
+
+
+def test_a_shortened_row_is_marked_and_explained(make_run: Any) -> None:
+    table = results([make_run(), make_run(steps=100)], RECIPES)
+    labels = [table.label(row) for row, _ in table.lines]
+    assert labels == ["Digits (10:1)", "Digits (10:1) †"]
+    assert [note for note in table.footnotes if note.startswith("†")] != []
+    assert table.settings(table.lines[1][0]) == ["source glyphs", "100 steps"]
+    assert not any("†" in n for n in results([make_run()], RECIPES).footnotes)
+
+
+def test_a_lengthened_row_is_not_marked_as_shortened(make_run: Any) -> None:
+    steps = RECIPES["digits"].steps("dfg")
+    table = results([make_run(steps=steps + 1)], RECIPES)
+    assert [table.label(row) for row, _ in table.lines] == ["Digits (10:1)"]
+    assert not any("†" in note for note in table.footnotes)
+
+
+def test_majority_classes_with_fewer_images_are_named_below(make_run: Any) -> None:
+    counts = (89, 9, 9, 9, 90, 9, 9, 9, 9, 9)
+    run = make_run(changed={"imbalance.majority_count": 90}, class_counts=counts)
+    (note,) = results([run], RECIPES).footnotes
+    assert "fewer than 90 images" in note
+    assert note.endswith("0 (89).")
+    assert results([make_run()], RECIPES).footnotes == ()
+
+
+def test_at_one_to_one_every_class_is_a_majority_class(make_run: Any) -> None:
+    counts = (80,) * 8 + (77, 80)
+    run = make_run(ratio="1:1", majority=0, combination=(), class_counts=counts)
+    (note,) = results([run], RECIPES).footnotes
+    assert note.endswith("8 (77).")
+
+
+def test_rows_that_look_alike_are_told_apart(make_run: Any) -> None:
+    runs = [make_run(), make_run(source_identity="6" * 64), make_run(data_digest="e" * 64)]
+    table = results(runs, RECIPES)
+    texts = [", ".join(table.settings(row)) for row, _ in table.lines]
+    assert len(set(texts)) == 3
+    assert any("source network 6666666" in text for text in texts)
+    assert any("data eeeeeee" in text for text in texts)
+
+
+def test_nothing_to_show_says_how_to_get_something() -> None:
+    with pytest.raises(NothingToShowError, match="dfgctl run digits"):
+        results([], RECIPES)
+
+
+# Formats
+
+
+def test_json_has_a_record_for_each_cell(make_run: Any) -> None:
+    records = json.loads(results(three(make_run), RECIPES).render("json"))
+    by_method = {record["method"]: record for record in records}
+    assert list(by_method) == ["original", "finetune", "delta", "dfg"]
+    dfg = by_method["dfg"]
+    assert dfg["mean"] == pytest.approx(0.93)
+    assert dfg["std"] == pytest.approx(math.sqrt(0.0013))
+    assert (dfg["n"], dfg["combinations"], dfg["status"]) == (3, 1, {"finished": 3})
+    assert (dfg["dataset"], dfg["ratio"], dfg["source"]) == ("digits", "10:1", "glyphs")
+    assert by_method["original"]["std"] is None
+    assert by_method["delta"]["mean"] is None
+    assert by_method["delta"]["n"] == 0
+
+
+def test_csv_has_a_line_for_each_cell(make_run: Any) -> None:
+    runs = [*three(make_run), make_run("delta", None, status="failed")]
+    text = results(runs, RECIPES).render("csv")
+    lines = {line["method"]: line for line in csv.DictReader(io.StringIO(text))}
+    assert len(lines) == 4
+    assert float(lines["dfg"]["mean"]) == pytest.approx(0.93)
+    assert lines["dfg"]["finished"] == "3"
+    assert lines["original"]["std"] == ""
+    assert lines["delta"]["mean"] == ""
+    assert lines["delta"]["failed"] == "1"
+    assert lines["dfg"]["failed"] == "0"
+    settings = results([make_run(steps=100, seed=1, validation=0.1)], RECIPES).render("csv")
+    line = next(csv.DictReader(io.StringIO(settings)))
+    assert line["settings"] == "100 steps; 0.1 held out"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"source_identity": "6" * 64}, {"data_digest": "e" * 64}], ids=["source", "data"]
+)
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_records_of_different_rows_can_be_told_apart(
+    make_run: Any, fields: dict[str, Any], kind: str
+) -> None:
+    text = results([make_run(), make_run(**fields)], RECIPES).render(kind)
+    records = json.loads(text) if kind == "json" else list(csv.DictReader(io.StringIO(text)))
+    own = [json.dumps(record) for record in records if record["method"] == "dfg"]
+    assert len(own) == 2
+    assert len(set(own)) == 2
+
+
+def test_markdown_is_a_table_with_its_notes(make_run: Any) -> None:
+    text = results([*three(make_run), make_run(steps=100)], RECIPES).render("md")
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [[part.strip() for part in line.strip("|").split("|")] for line in lines]
+    assert rows[0] == ["Data set", "Settings", "Original", "Fine-tuning", "DELTA", "DFG"]
+    assert rows[2] == [
+        "Digits (10:1)",
+        "source glyphs",
+        "81.25 (n = 1)",
+        "not planned",
+        "not planned",
+        "93.00 ± 3.61 (n = 3)",
+    ]
+    assert rows[3][0] == "Digits (10:1) †"
+    assert "Test accuracy in %" in text
+    assert "\n† Shortened" in text
+
+
+def test_a_bar_in_a_sources_name_breaks_no_markdown_cell(make_run: Any) -> None:
+    text = results([make_run(source="file:a|b")], RECIPES).render("md")
+    bars = [line.replace(r"\|", "").count("|") for line in text.splitlines() if line[:1] == "|"]
+    assert bars == [7, 7, 7]
+
+
+def test_latex_is_a_whole_table(make_run: Any) -> None:
+    text = results([*three(make_run), make_run(steps=100)], RECIPES).render("latex")
+    for part in (r"\begin{table}[htb]", r"\caption{", r"\label{tab:results}", r"\toprule"):
+        assert part in text
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
+    assert r"93.00 $\pm$ 3.61 (n = 3)" in text
+    assert r"Digits (10:1) $\dagger$" in text
+    assert r"Test accuracy in \% after" in text
+    assert "±" not in text
+    assert "†" not in text
+
+
+def test_latex_escapes_what_it_would_read_as_commands(make_run: Any) -> None:
+    text = results([make_run(source="file:a_b&c#d%e")], RECIPES).render("latex")
+    assert r"file:a\_b\&c\#d\%e" in text
+
+
+@pytest.mark.parametrize("character", ["$", "{", "}", "^", "~", "\\"])
+def test_latex_escapes_also_what_is_rare_in_a_files_name(make_run: Any, character: str) -> None:
+    text = results([make_run(source=f"file:a{character}b")], RECIPES).render("latex")
+    assert f"a{character}b" not in text

@@ -1,0 +1,85 @@
+"""The project's own papers: version, changelog, citation, recipes in the package, docstrings."""
+
+import ast
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import dfgctl
+from dfgctl.records import METHODS
+from dfgctl.training import METHODS as CLASSES
+
+ROOT = Path(__file__).parent.parent
+
+if not (ROOT / "pyproject.toml").is_file():
+    pytest.skip("not in a checkout", allow_module_level=True)
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_changelog_speaks_of_this_version_and_its_results():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert f"## {dfgctl.__version__}" in text
+    assert f"RESULTS_VERSION {dfgctl.RESULTS_VERSION}" in text
+
+
+def test_citation_is_of_the_paper_and_this_version():
+    text = (ROOT / "CITATION.cff").read_text()
+    assert "Discriminative feature generation for classification of imbalanced data" in text
+    assert f"version: {dfgctl.__version__}" in text
+
+
+def test_recipes_travel_with_the_package():
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["force-include"] == {"recipes": "dfgctl/recipes"}
+    assert len(list((ROOT / "recipes").glob("*.toml"))) >= 2
+
+
+def test_readme_names_the_two_commands_and_only_commands_that_there_are():
+    text = (ROOT / "README.md").read_text()
+    assert "python3 -m pip install nox && nox -s demo" in text
+    assert "python3 -m pip install nox && nox -s tests" in text
+    assert set(re.findall(r"\$ dfgctl ([a-z]+)", text)) <= {
+        "run", "table", "plot", "runs", "data", "recipe"
+    }  # fmt: skip
+
+
+def test_readme_lists_every_method():
+    text = (ROOT / "README.md").read_text()
+    for name in METHODS:
+        assert f"| `{name}` |" in text
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_each_methods_docstring_ends_in_its_departures(name):
+    doc = inspect.getdoc(CLASSES[name])
+    assert doc is not None
+    last = doc.strip().split("\n\n")[-1]
+    assert last.startswith("Departures:")
+    assert all(1 <= int(n) <= 30 for n in re.findall(r"F(\d\d)", last))
+    assert Path(inspect.getfile(CLASSES[name])).name == f"{name}.py"
+
+
+def test_public_names_have_docstrings():
+    missing = []
+    for file in (ROOT / "dfgctl").rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        for node in [*tree.body, *(member for c in classes for member in c.body)]:
+            kinds = ast.ClassDef | ast.FunctionDef
+            public = isinstance(node, kinds) and not node.name.startswith("_")
+            if public and not ast.get_docstring(node):
+                missing.append(f"{file.relative_to(ROOT)}: {node.name}")
+    assert missing == []
+
+
+def test_no_room_is_crowded():
+    long = {
+        str(file.relative_to(ROOT)): count
+        for file in (ROOT / "dfgctl").rglob("*.py")
+        if (count := len(file.read_text().splitlines())) > 350
+    }
+    assert long == {}
