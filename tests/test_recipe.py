@@ -65,8 +65,8 @@ def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
         ("rho = 0.75", "rho = 1.5", r"dfg\.rho: input should be less than or equal to 1"),
         ("rho = 0.75", "rho = nan", r"dfg\.rho: input should be"),
         ("delta = 0.95", "delta = inf", r"dfg\.delta: input should be a finite number"),
-        ("n_D = 2", "n_D = 0", r"dfg\.n_D: input should be greater than 0"),
-        ("n_D = 2", "n_D = 2.5", r"dfg\.n_D: input should be a valid integer"),
+        ("n_D = 1", "n_D = 0", r"dfg\.n_D: input should be greater than 0"),
+        ("n_D = 1", "n_D = 2.5", r"dfg\.n_D: input should be a valid integer"),
         ("steps = 600", "steps = -1", r"steps: input should be greater than 0"),
         ("lr = 1e-3", "lr = 0", r"lr: input should be greater than 0"),
         ("alpha = 0.333", "alpha = 0.9", r"dfg: alpha \+ beta \+ gamma must be 1"),
@@ -267,8 +267,8 @@ def test_changed_settings_leave_the_rest_and_the_recipe_itself_as_they_were() ->
     recipe = recipes.load("digits")
     changed = recipe.with_settings({"dfg.rho": 0.5, "original.lr": 0.1})
     assert (changed.dfg.rho, changed.original.lr) == (0.5, 0.1)
-    assert (recipe.dfg.rho, recipe.original.lr) == (0.75, 1e-3)
-    assert changed.with_settings({"dfg.rho": 0.75, "original.lr": 1e-3}) == recipe
+    assert (recipe.dfg.rho, recipe.original.lr) == (0.75, 3e-3)
+    assert changed.with_settings({"dfg.rho": 0.75, "original.lr": 3e-3}) == recipe
     assert recipe.with_settings({}) == recipe
 
 

@@ -229,8 +229,8 @@ def test_every_option_that_changes_the_training_changes_the_id(
 
 
 def test_a_dfg_run_that_never_updates_its_filter_weights_is_noted(make_plan: Make) -> None:
-    (note,) = make_plan(methods=("dfg",), repeats=1, steps=100).notes
-    assert "step 200" in note
+    (note,) = make_plan(methods=("dfg",), repeats=1, steps=90).notes
+    assert "step 100" in note
     assert "dfg.n_W" in note
     assert make_plan(methods=("dfg",), repeats=1).notes == ()
     assert make_plan(methods=("original",), repeats=1, steps=100).notes == ()
