@@ -78,7 +78,7 @@ def read_weights(path: Path, backbone: Backbone) -> SourceWeights:
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"{path} cannot be read as safetensors ({error}): name a file of weights that dfgctl "
-            "wrote, e.g. results/weights/ID.safetensors."
+            "wrote, e.g. results/weights/ID.1.safetensors."
         ) from error
     head = state.get(f"C.{backbone.head}.bias")
     classes = len(head) if head is not None and head.dim() == 1 else 1

@@ -12,7 +12,6 @@ from dfgctl.data.catalog import dataset
 from dfgctl.data.imbalance import Ratio
 from dfgctl.errors import InputError, SettingError, UnknownNameError, nearest
 from dfgctl.settings import (
-    METHOD_SECTIONS,
     DeltaSettings,
     DfgSettings,
     FinetuneSettings,
@@ -190,12 +189,12 @@ def parse_values(key: str, text: str) -> list[Any]:
     return values
 
 
-def departures(recipe: Recipe, method: str, settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def departures(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return where a run's settings differ from the recipe's, as ``section.key=value``."""
     return [
         f"{section}.{name}={exact(value)}"
-        for section in METHOD_SECTIONS.get(method, ())
-        for name, value in settings.get(section, {}).items()
+        for section, values in settings.items()
+        for name, value in values.items()
         if value != recipe.section(section).values().get(name)
     ]
 

@@ -118,7 +118,7 @@ class Measurement:
         loss: mean cross-entropy on the test images.
         val_accuracy: balanced accuracy on the validation share; None without one.
         losses: mean training losses since the last evaluation, by name; empty at step 0.
-        seconds: training time so far, evaluations not counted.
+        seconds: training time of the whole pack so far, evaluations not counted.
     """
 
     step: int
@@ -144,8 +144,8 @@ class Metrics:
         majority_recall: mean recall of the majority classes; None at 1:1.
         minority_recall: mean recall of the minority classes; None at 1:1.
         confusion: test images by true class (rows) and predicted class (columns).
-        train_seconds: time in training steps.
-        eval_seconds: time in evaluations.
+        train_seconds: time in training, set-up included; a pack's time is shared out equally.
+        eval_seconds: time in evaluations, likewise.
     """
 
     accuracy_last: float
@@ -197,6 +197,11 @@ class Run:
     result_attempt: int | None
     device: str | None
     dirty: bool | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is trained again only by force: it finished, or diverged."""
+        return self.status == "finished" or (self.status == "failed" and self.outcome == "diverged")
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,8 @@ class Trainer:
         mean_loss = test_loss.tolist()
         val = self._validation_accuracies()
         # A loss of the last few steps may not be there to look at; wrong logits always are.
-        finite = (self.finite & test_loss.isfinite()).tolist()
+        self.finite = self.finite & test_loss.isfinite()
+        finite = self.finite.tolist()
         self.gone = frozenset(r for r, ok in enumerate(finite) if not ok)
         self.confusion = matrices
         measurements = {}

@@ -44,10 +44,11 @@ def open_registry(where: str, create: bool = False, optional: bool = False) -> "
         RegistryError: it cannot be opened.
     """
     from dfgctl.registry import Registry
+    from dfgctl.registry.engine import registry_url, sqlite_path
 
     if optional or where == DEFAULT_REGISTRY:
-        missing = "://" not in where and not Path(where).expanduser().exists()
-        if missing and not create:
+        path = sqlite_path(registry_url(where))
+        if path is not None and not path.exists() and not create:
             return None
     registry = Registry(where, create=create)
     at_end.append(registry.close)

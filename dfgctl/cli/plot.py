@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, open_registry
-from dfgctl.cli.output import err, escape, reported
+from dfgctl.cli.output import err, reported
 
 DatasetOption = Annotated[
     str | None, typer.Option(help="The data set. \\[default: the one with such runs]")
@@ -74,9 +74,13 @@ def _sensitivity(key: str, dataset: str | None, output: Path | None, where: str)
         )
     ((name, data),) = found.items()
     folder = store.folder if store else Path("results")
-    file = output or folder / f"{key}-{name}.png"
+    file = output or folder / "plots" / f"{key}-{name}.png"
     draw_sensitivity(data, file)
     for value, summary in data.summaries().items():
         spread = "" if summary.std is None else f" ± {100 * summary.std:.2f}"
         err().print(f"{key} {value:<5g} {100 * summary.mean:.2f}{spread} % (n={summary.n})")
-    typer.echo(escape(str(file)))
+    if data.left_out:
+        err().print(
+            f"Left out: {data.left_out} groups of runs with another source, imbalance or settings."
+        )
+    typer.echo(str(file))

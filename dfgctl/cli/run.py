@@ -1,8 +1,9 @@
 """``dfgctl run``: plan runs, train what is missing, show what came out."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +21,7 @@ from dfgctl.errors import InputError, RunsFailedError
 if TYPE_CHECKING:
     from dfgctl.data.manifest import ChecksumCache, Manifest
     from dfgctl.dispatch.plan import Checked, Plan
-    from dfgctl.records import Run
+    from dfgctl.records import PlannedRun, Run, SourceSpec
     from dfgctl.registry import Registry
 
 EPILOG = (
@@ -83,7 +84,8 @@ def run(
     data_dir: DataDirOption = DEFAULT_DATA,
     registry: RegistryOption = DEFAULT_REGISTRY,
     force: Annotated[
-        bool, typer.Option("--force", help="Train finished runs again; the older results are kept.")
+        bool,
+        typer.Option("--force", help="Train all of the plan once more; older attempts are kept."),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, and what it would cost, and stop.")
@@ -187,7 +189,21 @@ def _manifest(name: str, data_dir: Path, cache: "ChecksumCache", download: bool)
     return manifest(info, data_dir, cache)
 
 
-def _announce(plan: "Plan", missing: "list[Any]", store: "Registry") -> None:
+def _unready(
+    plan: "Plan", missing: "Sequence[PlannedRun]", store: "Registry | None"
+) -> "list[SourceSpec]":
+    """Return the source networks that are still to be trained."""
+    needed = {run.spec.source_identity for run in missing}
+    return [
+        spec
+        for spec in plan.sources
+        if spec.identity() in needed
+        and spec.weights_digest is None
+        and (store is None or store.source(spec.identity()) is None)
+    ]
+
+
+def _announce(plan: "Plan", missing: "Sequence[PlannedRun]", store: "Registry") -> None:
     from dfgctl.cli.names import duration
     from dfgctl.dispatch.estimate import estimate
 
@@ -197,7 +213,8 @@ def _announce(plan: "Plan", missing: "list[Any]", store: "Registry") -> None:
         f"already, {len(missing)} to train."
     )
     if missing:
-        guess = estimate(missing, store.runs(dataset=plan.recipe.name), plan.recipe)
+        known = store.runs(dataset=plan.recipe.name)
+        guess = estimate(missing, known, plan.recipe, _unready(plan, missing, store))
         if guess.seconds is not None:
             console.print(f"About {duration(guess.seconds)}, by {guess.basis}.")
     for note in plan.notes:
@@ -228,8 +245,9 @@ def _failures(failed: "list[Run]") -> str:
     listed = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
     reason = (failed[0].error or "").strip().splitlines()
     why = f" The first one: {reason[-1]}" if reason else ""
+    again = " --force trains diverged ones once more." if "diverged" in kinds else ""
     return (
-        f"{len(failed)} runs did not finish ({listed}).{why} "
+        f"{len(failed)} runs did not finish ({listed}).{why}{again} "
         f"See dfgctl runs show {short(failed[0].id)}."
     )
 
@@ -247,8 +265,8 @@ def _dry_run(
     known = store.runs(dataset=plan.recipe.name) if store else []
     by_id = {r.id: r for r in known}
     status = {r.id: by_id[r.id].status if r.id in by_id else "new" for r in plan.runs}
-    missing = [r for r in plan.runs if force or status[r.id] != "finished"]
-    guess = estimate(missing, known, plan.recipe)
+    missing = [r for r in plan.runs if force or r.id not in by_id or not by_id[r.id].ended]
+    guess = estimate(missing, known, plan.recipe, _unready(plan, missing, store))
     if json:
         print_json(
             [

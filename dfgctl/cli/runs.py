@@ -146,7 +146,7 @@ def _print_list(runs: "list[Run]") -> None:
             status_of(run),
             f"{100 * run.metrics.accuracy_last:.2f}" if run.metrics else "",
         )
-    console = out()
+    console = out(wide=True)
     console.print(table)
     if not console.is_terminal:
         return

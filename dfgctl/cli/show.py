@@ -25,8 +25,8 @@ def command_of(run: "Run", source: "Source | None") -> str:
         words += ["--majority", str(spec.majority)]
         words += ["--combinations", ",".join(map(str, spec.combination))]
     words += ["--repeats", "1", "--seed", str(spec.seed)]
-    if source is not None and source.spec.weights_digest is not None:
-        words += ["--source-weights", source.path]
+    if spec.source is not None and spec.source.startswith("file:"):
+        words += ["--source-weights", source.path if source else "FILE"]
     elif spec.source is not None:
         words += ["--source", spec.source]
     if spec.steps != recipe.steps(spec.method):
@@ -37,10 +37,7 @@ def command_of(run: "Run", source: "Source | None") -> str:
         words += ["--validation", repr(spec.validation)]
     if spec.majority_count != recipe.imbalance.majority_count:
         words += ["--set", f"imbalance.majority_count={spec.majority_count}"]
-    sections = dict(spec.settings)
-    if source is not None and source.spec.weights_digest is None:
-        sections["source"] = source.spec.settings
-    for section, values in sections.items():
+    for section, values in spec.settings.items():
         own = recipe.section(section).values()
         for name, value in values.items():
             if own.get(name) != value:

@@ -4,8 +4,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
 from dfgctl import seeding
 from dfgctl.data.arrays import ImageArrays
@@ -32,6 +33,13 @@ def font_folder() -> Path:
     import matplotlib
 
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+
+
+def made_of() -> bytes:
+    """Return all that the pictures depend on: the fonts, and what draws, without drawing them."""
+    versions = (VERSION, PIL.__version__, features.version("freetype2"), np.__version__)
+    fonts = b"".join((font_folder() / name).read_bytes() for name in FONTS)
+    return repr(versions).encode() + fonts
 
 
 def load() -> ImageArrays:

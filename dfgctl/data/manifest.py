@@ -164,21 +164,22 @@ def _corrupt(path: Path, reason: str) -> DataCorruptError:
 def _digits(info: DatasetInfo) -> Manifest:
     from dfgctl.data import digits
 
-    pixels, labels, training = digits.labels_and_split()
-    content = hashlib.sha256(pixels.tobytes() + labels.tobytes() + training.tobytes())
-    content.update(digits.SPLIT.encode())
+    data = digits.load()
+    content = hashlib.sha256()
+    for part in (data.train, data.train_labels, data.test, data.test_labels):
+        content.update(part.tobytes())
     return Manifest(
         info.name,
         content.hexdigest(),
-        tuple(int(n) for n in np.bincount(labels[training])),
-        tuple(int(n) for n in np.bincount(labels[~training])),
+        tuple(int(n) for n in np.bincount(data.train_labels)),
+        tuple(int(n) for n in np.bincount(data.test_labels)),
     )
 
 
 def _glyphs(info: DatasetInfo) -> Manifest:
     return Manifest(
         info.name,
-        hashlib.sha256(glyphs.VERSION.encode()).hexdigest(),
+        hashlib.sha256(glyphs.made_of()).hexdigest(),
         (glyphs.TRAIN_PER_CLASS,) * 10,
         (glyphs.TEST_PER_CLASS,) * 10,
     )

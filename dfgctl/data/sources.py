@@ -53,7 +53,7 @@ def download(info: DatasetInfo, data_dir: Path) -> None:
     try:
         _torchvision(info, data_dir, train=True, download=True)
         _torchvision(info, data_dir, train=False, download=True)
-    except (RuntimeError, OSError) as error:
+    except Exception as error:  # torchvision, urllib and zipfile each raise their own
         reason = " ".join(str(error).split())[:160]
         raise DataMissingError(
             f"{info.title} is not complete: {', '.join(missing)} not found in {folder}, and the "

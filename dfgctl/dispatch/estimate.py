@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from dfgctl.dispatch.plan import trained_parameters
 from dfgctl.recipe import Recipe
-from dfgctl.records import PlannedRun, Run
+from dfgctl.records import PlannedRun, Run, SourceSpec
 
 BYTES_PER_EVALUATION = 350
 BYTES_PER_RUN = 4_000
+ENOUGH_STEPS = 100
+"""A shorter run's time is mostly set-up, and says little of a step's."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,12 @@ class Estimate:
     basis: str
 
 
-def estimate(runs: Sequence[PlannedRun], known: Sequence[Run], recipe: Recipe) -> Estimate:
+def estimate(
+    runs: Sequence[PlannedRun],
+    known: Sequence[Run],
+    recipe: Recipe,
+    sources: Sequence[SourceSpec] = (),
+) -> Estimate:
     """Estimate the time and disk that runs will take.
 
     Args:
@@ -28,6 +35,7 @@ def estimate(runs: Sequence[PlannedRun], known: Sequence[Run], recipe: Recipe) -
         known: runs of the registry; finished ones with the same data set and method, and the same
             settings as far as there are any, tell the time of a step.
         recipe: its section ``cost`` serves where there are none.
+        sources: source networks that are still to be trained.
     """
     seconds: float | None = 0.0
     bases: set[str] = set()
@@ -35,6 +43,11 @@ def estimate(runs: Sequence[PlannedRun], known: Sequence[Run], recipe: Recipe) -
         spent, basis = _seconds(run, known, recipe)
         bases.add(basis)
         seconds = None if seconds is None or spent is None else seconds + spent
+    for source in sources:
+        # A step of pre-training costs about what a step of ``original`` does.
+        steps = int(source.settings["steps"])
+        if recipe.cost is not None and seconds is not None:
+            seconds += steps * recipe.cost.original
     disk = sum(
         4 * trained_parameters(run) + BYTES_PER_RUN + _evaluations(run) * BYTES_PER_EVALUATION
         for run in runs
@@ -48,6 +61,7 @@ def _seconds(run: PlannedRun, known: Sequence[Run], recipe: Recipe) -> tuple[flo
         k
         for k in known
         if k.metrics is not None
+        and k.spec.steps >= ENOUGH_STEPS
         and (k.spec.dataset, k.spec.method, k.spec.backbone)
         == (spec.dataset, spec.method, spec.backbone)
     ]

@@ -9,7 +9,13 @@ from typing import Any
 
 from dfgctl import recipe as recipes
 from dfgctl.data.catalog import DATASETS, dataset
-from dfgctl.data.imbalance import Ratio, class_counts, combination_at, parse_combinations
+from dfgctl.data.imbalance import (
+    Ratio,
+    class_counts,
+    combination_at,
+    parse_combinations,
+    validation_counts,
+)
 from dfgctl.data.manifest import Manifest
 from dfgctl.errors import InputError, SettingError, UnknownNameError
 from dfgctl.networks.catalog import BACKBONES
@@ -81,6 +87,8 @@ def check(request: Request) -> Checked:
     for method in request.methods:
         if method not in METHODS:
             raise UnknownNameError("method", method, METHODS)
+    if not 0 <= request.validation <= 0.5:
+        raise InputError(f"--validation takes a share of 0 to 0.5, not {request.validation:g}.")
     methods = tuple(m for m in METHODS if not request.methods or m in request.methods)
     sweeps = _sweeps(request.settings)
     variants = tuple(recipe.with_settings(changes) for changes in sweeps)
@@ -141,7 +149,9 @@ def make(
                 asked = "imbalance.majority_count" in sweep
                 spec = _spec(checked, variant, method, combination, seed, target, network)
                 counts = _counts(checked, spec, target, asked)
-                runs.append(PlannedRun(spec, counts, sweep))
+                touches = {*spec.settings, "imbalance"}
+                own = {k: v for k, v in sweep.items() if k.partition(".")[0] in touches}
+                runs.append(PlannedRun(spec, counts, own))
     unique = {run.id: run for run in runs}  # a method that a swept value does not touch runs once
     plan = tuple(unique.values())
     return Plan(checked.recipe, plan, tuple(sources.values()), _notes(checked, plan, target))
@@ -186,7 +196,7 @@ def _source_name(request: Request, recipe: Recipe) -> str:
     if request.source_weights is not None:
         if request.source is not None:
             raise InputError("Give --source or --source-weights, not both.")
-        return f"file:{request.source_weights.stem}"
+        return request.source_weights.stem
     name = request.source or recipe.sources[0]
     if name not in recipe.sources:
         raise UnknownNameError(f"source of {recipe.name}", name, recipe.sources)
@@ -197,7 +207,7 @@ def _source_spec(
     checked: Checked, variant: Recipe, source: Manifest | None, weights: str | None
 ) -> SourceSpec:
     if weights is not None:
-        return SourceSpec(checked.source, variant.backbone, weights, {}, weights)
+        return SourceSpec(f"file:{weights[:10]}", variant.backbone, weights, {}, weights)
     assert source is not None
     return SourceSpec(source.name, variant.backbone, source.digest, variant.source.values())
 
@@ -214,9 +224,11 @@ def _spec(
     request = checked.request
     settings = {name: variant.section(name).values() for name in METHOD_SECTIONS[method]}
     steps = settings[method].pop("steps")
+    if network is not None and network.weights_digest is None:
+        settings["source"] = variant.source.values()
     return RunSpec(
         dataset=variant.name,
-        source=checked.source if network is not None else None,
+        source=network.dataset if network is not None else None,
         source_identity=network.identity() if network is not None else None,
         method=method,
         backbone=variant.backbone,
@@ -235,13 +247,17 @@ def _spec(
 
 
 def _counts(checked: Checked, spec: RunSpec, target: Manifest, asked: bool) -> tuple[int, ...]:
-    if asked and spec.majority_count > min(target.train_counts):
-        fewest = min(target.train_counts)
+    available = target.train_counts
+    fewest = min(available[c] for c in spec.combination or range(len(available)))
+    if asked and spec.majority_count > fewest:
         raise InputError(
             f"{spec.majority_count} images of each majority class are more than there are: "
-            f"imbalance.majority_count can be at most {fewest} for {spec.dataset}."
+            f"imbalance.majority_count can be at most {fewest} here."
         )
-    return class_counts(target.train_counts, spec.combination, checked.ratio, spec.majority_count)
+    counts = class_counts(available, spec.combination, checked.ratio, spec.majority_count)
+    if spec.validation and not any(validation_counts(counts, spec.validation)):
+        raise InputError("With one image a class none can be held out: leave --validation out.")
+    return counts
 
 
 def _notes(checked: Checked, runs: Sequence[PlannedRun], target: Manifest) -> tuple[str, ...]:

@@ -67,11 +67,11 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = name.partition(":")
+    kind, colon, index = name.partition(":")
     if (
         kind not in ("cpu", "cuda")
-        or (index and not index.isdecimal())
-        or (kind == "cpu" and index)
+        or (colon and not index.isdecimal())
+        or (kind == "cpu" and colon)
     ):
         raise InputError(f"Unknown device '{name}': it is auto, cpu, cuda or cuda:0.")
     if kind == "cuda" and not torch.cuda.is_available():
@@ -183,7 +183,7 @@ class Worker:
                         left -= diverged
                     case Done(metrics, weights):
                         for i in sorted(metrics):
-                            self._save(claim.runs[i].id, weights[i])
+                            self._save(claim.runs[i].id, claim.attempts[i], weights[i])
                             self.registry.finish(claim, i, metrics[i])
                             left.discard(i)
                             self.observer.run_finished(claim.runs[i], metrics[i])
@@ -194,9 +194,9 @@ class Worker:
                 self.registry.fail(claim, i, outcome, error)
             self.observer.run_failed(claim.runs[i], outcome, error)
 
-    def _save(self, run_id: str, weights: Mapping[str, torch.Tensor]) -> None:
-        """Write final weights beside their place and move them there."""
-        target = self.registry.folder / "weights" / f"{run_id}.safetensors"
+    def _save(self, run_id: str, attempt: int, weights: Mapping[str, torch.Tensor]) -> None:
+        """Write an attempt's final weights; no other attempt has a file of that name."""
+        target = self.registry.folder / "weights" / f"{run_id}.{attempt}.safetensors"
         write_weights(target, {n: t.cpu().contiguous() for n, t in weights.items()})
 
     def _load(self, name: str) -> ImageArrays:
@@ -222,8 +222,10 @@ class Worker:
         while True:
             known = self.registry.source(spec.identity())
             if known is not None and (path := self._source_file(known)).exists():
-                self.observer.source_ready(spec, known.accuracy, trained=False)
-                return read_weights(path, network)
+                with contextlib.suppress(InputError):  # a damaged file is made anew
+                    weights = read_weights(path, network)
+                    self.observer.source_ready(spec, known.accuracy, trained=False)
+                    return weights
             try:
                 token = self.registry.claim_source(spec)
             except SourceBusyError:
@@ -236,7 +238,8 @@ class Worker:
     def _shelve(self, spec: SourceSpec, file: Path) -> SourceWeights:
         """Read weights that the user named, and note where they lie."""
         weights = read_weights(file, backbone(spec.backbone))
-        if self.registry.source(spec.identity()) is None:
+        known = self.registry.source(spec.identity())
+        if known is None or known.path != str(file.resolve()):
             with contextlib.suppress(SourceBusyError):
                 token = self.registry.claim_source(spec)
                 facts = {"classes": weights.classes, "path": str(file.resolve())}
@@ -286,5 +289,9 @@ def write_weights(target: Path, state: dict[str, torch.Tensor]) -> None:
     """Write a safetensors file beside its place and move it there, so that it is never half."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    save_file(state, beside)
-    beside.replace(target)
+    try:
+        save_file(state, beside)
+        beside.replace(target)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ class Dfg(Method[DfgSettings]):
     Lines 14, 15 and 19 use the batch and the noise of lines 10 and 11, as Algorithm 1 prints it;
     features are computed anew after each update.
 
-    Departures: F01 to F06, F08, F10 to F12, F17 to F26 and F28, each in the reading ``paper``.
+    Departures: F01 to F08, F10 to F13, F17 to F26 and F28, each in the reading ``paper``.
     """
 
     def __init__(self, context: Context, settings: DfgSettings, reg: RegSettings) -> None:

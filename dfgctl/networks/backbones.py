@@ -58,8 +58,7 @@ class Backbone:
         name: the name in recipes.
         extractor: makes E.
         classifier: makes C for a number of classes.
-        filters: number of filters n_f of E's last convolution, whose weights Eq. 5 takes.
-        filter_layer: that convolution's name in E.
+        filter_layer: name in E of its last convolution, whose filters Eq. 5 weighs.
         map_layers: names in C of the convolutions whose outputs DELTA compares (F19), in the
             order in which ``C(x, maps=True)`` returns them.
         fixed_in_classifier: prefixes of C's parameters that ``finetune`` keeps fixed, beside all
@@ -70,7 +69,6 @@ class Backbone:
     name: str
     extractor: Callable[[], nn.Module]
     classifier: Callable[[int], nn.Module]
-    filters: int
     filter_layer: str
     map_layers: tuple[str, ...]
     fixed_in_classifier: tuple[str, ...]
@@ -82,7 +80,6 @@ BACKBONES = {
         name="lenet5",
         extractor=LeNet5Extractor,
         classifier=LeNet5Classifier,
-        filters=6,
         filter_layer="conv",
         map_layers=("conv",),
         fixed_in_classifier=(),

@@ -13,8 +13,6 @@ class BackboneInfo:
     Attributes:
         name: the name in recipes.
         title: the name in the paper.
-        channels: channels of an input image.
-        size: height and width of an input image.
         body: parameters without the last dense layer.
         head_inputs: inputs of the last dense layer.
         generator_body: parameters of G less those that see the classes.
@@ -24,8 +22,6 @@ class BackboneInfo:
 
     name: str
     title: str
-    channels: int
-    size: int
     body: int
     head_inputs: int
     generator_body: int
@@ -46,8 +42,6 @@ BACKBONES = {
     "lenet5": BackboneInfo(
         name="lenet5",
         title="LeNet-5",
-        channels=1,
-        size=32,
         body=60_856,
         head_inputs=84,
         generator_body=272_708,

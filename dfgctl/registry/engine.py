@@ -30,7 +30,14 @@ def registry_url(where: str) -> URL:
         RegistryError: it is a URL of a database that SQLAlchemy does not know.
     """
     if "://" not in where:
-        return URL.create("sqlite", database=str(Path(where).expanduser()))
+        try:
+            path = Path(where).expanduser()
+            path.exists()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise RegistryError(
+                f"'{where[:60]}' is no path of a registry ({error}): name another with --registry."
+            ) from error
+        return URL.create("sqlite", database=str(path))
     advice = f"'{where}' is no registry: give a path, or a URL such as postgresql://host/name."
     try:
         url = make_url(where)
@@ -60,12 +67,7 @@ def open_engine(url: URL, create: bool) -> Engine:
     if path is not None:
         _check_file(path, create)
         if is_read_only(path):
-            # Without a folder to write to there is no write-ahead log, and nobody who writes.
-            url = URL.create(
-                "sqlite",
-                database=f"file:{quote(str(path.resolve()))}",
-                query={"mode": "ro", "immutable": "1", "uri": "true"},
-            )
+            url = _read_only_url(path)
     try:
         engine = create_engine(url)
     except (NoSuchModuleError, ImportError) as error:
@@ -76,17 +78,17 @@ def open_engine(url: URL, create: bool) -> Engine:
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
     try:
-        _check_version(engine, str(path or url.render_as_string(hide_password=True)))
+        _check_version(engine, str(path or url.render_as_string(hide_password=True)), create)
     except RegistryError:
         engine.dispose()
         raise
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
         raise translated(error, str(path or url.render_as_string(hide_password=True))) from error
     return engine
 
 
-def translated(error: SQLAlchemyError, where: str) -> RegistryError:
+def translated(error: SQLAlchemyError | sqlite3.Error, where: str) -> RegistryError:
     """Turn a database's error into one sentence with the remedy."""
     reason = str(getattr(error, "orig", None) or error).strip()
     if "not a database" in reason:
@@ -121,6 +123,15 @@ def is_read_only(path: Path) -> bool:
     if not path.exists():
         return False
     return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _read_only_url(path: Path) -> URL:
+    log = path.with_name(f"{path.name}-wal")
+    query = {"mode": "ro", "uri": "true"}
+    if not (log.exists() and log.stat().st_size):
+        # Without its log nobody is writing, and SQLite need not make files beside it.
+        query["immutable"] = "1"
+    return URL.create("sqlite", database=f"file:{quote(str(path.resolve()))}", query=query)
 
 
 def _check_file(path: Path, create: bool) -> None:
@@ -179,7 +190,7 @@ def _sqlite_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def _check_version(engine: Engine, where: str) -> None:
+def _check_version(engine: Engine, where: str, create: bool) -> None:
     with engine.connect() as connection:
         tables = set(inspect(connection).get_table_names())
         version = None
@@ -197,6 +208,11 @@ def _check_version(engine: Engine, where: str) -> None:
     if tables - {VERSION_TABLE}:
         raise RegistryError(
             f"{where} is a database, but no registry of dfgctl: name another with --registry."
+        )
+    if not create:
+        raise RegistryError(
+            f"{where} is empty: train something first, e.g. dfgctl run digits, or name another "
+            "registry with --registry."
         )
     _create(engine)
 

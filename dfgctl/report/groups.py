@@ -55,7 +55,7 @@ def row_of(run: Run, recipe: Recipe) -> Row:
         notes.append(f"protocol {spec.protocol}")
     if spec.results_version != RESULTS_VERSION:
         notes.append(f"results version {spec.results_version}")
-    notes += departures(recipe, spec.method, spec.settings)
+    notes += departures(recipe, spec.settings)
     return Row(
         dataset=spec.dataset,
         ratio=spec.ratio,
@@ -80,9 +80,7 @@ def rows(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[Row, list[R
         else:
             found.setdefault(row, []).append(run)
     for row, run in free:
-        joined = [
-            other for other in found if replace(other, source=None, source_identity=None) == row
-        ]
+        joined = [other for other in found if _without_source(other) == row]
         for other in joined or [row]:
             found.setdefault(other, []).append(run)
     order = {name: i for i, name in enumerate(recipes)}
@@ -98,3 +96,9 @@ def rows(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[Row, list[R
             ),
         )
     )
+
+
+def _without_source(row: Row) -> Row:
+    """Return the row in which a run would be that differs only in having no source."""
+    notes = tuple(note for note in row.notes if not note.startswith("source."))
+    return replace(row, notes=notes, source=None, source_identity=None)

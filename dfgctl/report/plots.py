@@ -31,9 +31,10 @@ class Sensitivity:
         key: ``rho`` or ``delta``.
         dataset: the data set's name.
         ratio: the imbalance.
-        notes: where else the runs depart from the recipe.
+        notes: the source, and where else the runs depart from the recipe.
         default: the recipe's value.
         points: value to the accuracies (in [0, 1]) of its runs.
+        left_out: how many other groups (source, imbalance, settings) have such runs.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Sensitivity:
     notes: tuple[str, ...]
     default: float
     points: dict[float, list[float]]
+    left_out: int = 0
 
     def summaries(self) -> dict[float, Summary]:
         """Return mean and standard deviation at each value, in rising order."""
@@ -84,13 +86,16 @@ def sensitivity(key: str, runs: Sequence[Run], recipe: Recipe) -> Sensitivity:
         usable.items(),
         key=lambda item: (
             item[0].ratio != recipe.imbalance.ratio,
+            item[0].source != recipe.sources[0],
             not item[0].is_recipe(),
             -len(item[1]),
+            -sum(map(len, item[1].values())),
             str(item[0]),
         ),
     )
     default = float(recipe.section("dfg").values()[key])
-    return Sensitivity(key, row.dataset, row.ratio, row.notes, default, points)
+    notes = (f"source {row.source}", *row.notes)
+    return Sensitivity(key, row.dataset, row.ratio, notes, default, points, len(usable) - 1)
 
 
 def draw_sensitivity(data: Sensitivity, file: Path) -> None:

@@ -204,6 +204,14 @@ def _footnotes(
                 f"{DATASETS[name].title}: majority classes with fewer than {wanted:,} images keep "
                 f"all they have: {listed}."
             )
+        tuning = recipes[name].tuning
+        pairs = {(tuple(c), s) for c in tuning.combinations for s in tuning.seeds} if tuning else ()
+        used = [r for r in runs if r.spec.dataset == name and not r.spec.validation]
+        if any((r.spec.combination, r.spec.seed) in pairs for r in used):
+            notes.append(
+                f"{DATASETS[name].title}: some of these (combination, seed) pairs served to choose "
+                "the recipe's settings."
+            )
     return tuple(notes)
 
 

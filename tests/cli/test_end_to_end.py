@@ -155,7 +155,7 @@ def test_a_dry_run_plans_what_a_run_does(cli: Cli, trained: Any, sql: Any) -> No
     assert {r["status"] for r in plan} == {"finished"}
     assert sql("SELECT count(*), max(attempts) FROM runs") == [(10, 1)]
     more = cli("run", "digits", "--steps", "3", "--set", "source.steps=20", "--dry-run")
-    assert "by earlier runs in this registry" in " ".join(more.out.split())
+    assert "by the recipe's measurement" in " ".join(more.out.split())  # 3 steps tell no speed
 
 
 # Tables
@@ -163,7 +163,7 @@ def test_a_dry_run_plans_what_a_run_does(cli: Cli, trained: Any, sql: Any) -> No
 
 def test_a_table_as_csv_has_a_line_for_each_cell(cli: Cli, trained: Any) -> None:
     rows = list(csv.DictReader(io.StringIO(cli("table", "--format", "csv").out)))
-    plain = [r for r in rows if r["settings"] == "3 steps"]
+    plain = [r for r in rows if r["settings"] == "3 steps; source.steps=20"]
     assert [r["method"] for r in plain] == list(METHODS)
     assert [r["n"] for r in plain] == ["2"] * 4
     for row in plain:
@@ -250,7 +250,7 @@ def test_a_sweep_of_rho_is_drawn(
 
 def test_without_a_name_a_plot_lies_beside_the_registry(cli: Cli, trained: Any) -> None:
     assert cli("plot", "rho").code == 0
-    assert (trained.file.parent / "rho-digits.png").is_file()
+    assert (trained.file.parent / "plots" / "rho-digits.png").is_file()
 
 
 def test_a_plot_without_runs_says_what_to_run(cli: Cli, trained: Any, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -312,7 +313,7 @@ def test_the_three_weights_of_eq_4_can_be_set_together(make_plan: Make) -> None:
 
 
 def test_more_majority_images_than_there_are_is_refused_where_asked_for(make_plan: Make) -> None:
-    with pytest.raises(InputError, match=r"can be at most \d+ for digits"):
+    with pytest.raises(InputError, match=r"can be at most \d+ here"):
         make_plan(repeats=1, settings=("imbalance.majority_count=500",))
 
 
@@ -325,3 +326,43 @@ def test_an_imbalance_that_leaves_no_minority_image_is_refused(make_plan: Make) 
 def test_source_and_source_weights_exclude_each_other(tmp_path: Any) -> None:
     with pytest.raises(InputError, match="not both"):
         check(Request("digits", source="glyphs", source_weights=tmp_path / "w.safetensors"))
+
+
+def test_a_plan_shows_a_swept_value_only_where_it_matters(make_plan: Make) -> None:
+    plan = make_plan(repeats=1, settings=("dfg.rho=0,1", "source.steps=20"))
+    sweeps = [(run.spec.method, dict(run.sweep)) for run in plan.runs]
+    assert ("original", {}) in sweeps
+    assert ("delta", {"source.steps": 20}) in sweeps
+    assert ("dfg", {"dfg.rho": 0.0, "source.steps": 20}) in sweeps
+
+
+def test_a_count_is_refused_only_where_a_majority_class_lacks_it(make_plan: Make) -> None:
+    asked = ("imbalance.majority_count=88",)
+    plan = make_plan(methods=("original",), settings=asked, combinations="0,4")
+    assert plan.runs[0].class_counts[0] == 88
+    with pytest.raises(InputError, match="at most 87"):
+        make_plan(methods=("original",), settings=asked, combinations="2,8")
+
+
+def test_a_validation_share_out_of_range_or_without_images_is_refused(make_plan: Make) -> None:
+    for share in (float("nan"), -0.1, 0.9):
+        with pytest.raises(InputError, match="--validation takes"):
+            make_plan(methods=("original",), repeats=1, validation=share)
+    with pytest.raises(InputError, match="none can be held out"):
+        make_plan(
+            methods=("original",),
+            repeats=1,
+            imbalance="1:1",
+            settings=("imbalance.majority_count=1",),
+            validation=0.1,
+        )
+
+
+def test_weights_of_one_content_have_one_identity_whatever_their_files_name(
+    make_plan: Make, tmp_path: Path
+) -> None:
+    plans = [
+        make_plan(methods=("delta",), repeats=1, source_weights=tmp_path / name)
+        for name in ("a.safetensors", "b.safetensors")
+    ]
+    assert [r.id for r in plans[0].runs] == [r.id for r in plans[1].runs]

@@ -54,7 +54,7 @@ def test_a_tiny_plan_is_trained_and_its_results_are_stored(
         confusion = torch.tensor(run.metrics.confusion)
         assert int(confusion.sum()) == 901
         assert float(confusion.diagonal().sum()) / 901 == run.metrics.accuracy_last
-        weights = load_file(registry.folder / "weights" / f"{run.id}.safetensors")
+        weights = load_file(registry.folder / "weights" / f"{run.id}.1.safetensors")
         assert {name[0] for name in weights} == {"E", "C"}
     assert not list(registry.folder.rglob("*.tmp"))
 
@@ -167,7 +167,7 @@ def test_runs_that_really_diverge_are_marked_and_not_tried_again(
 ) -> None:
     (good,) = make_plan(methods=("original",), repeats=1, **TINY).runs
     work(registry, make_plan(methods=("original",), repeats=1, **TINY), place(), recorder)
-    state = load_file(registry.folder / "weights" / f"{good.id}.safetensors")
+    state = load_file(registry.folder / "weights" / f"{good.id}.1.safetensors")
     file = tmp_path / "nan.safetensors"
     save_file({name: torch.full_like(t, torch.nan) for name, t in state.items()}, file)
 
@@ -178,7 +178,7 @@ def test_runs_that_really_diverge_are_marked_and_not_tried_again(
         assert [a.outcome for a in registry.attempts(run.id)] == ["diverged"]
         assert registry.measurements(run.id, 1) == []
         assert registry.run(run.id).metrics is None
-        assert not (registry.folder / "weights" / f"{run.id}.safetensors").exists()
+        assert not (registry.folder / "weights" / f"{run.id}.1.safetensors").exists()
 
 
 @pytest.fixture
@@ -362,3 +362,18 @@ def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         assert choose_device("auto").type == kind
     assert auto_pack(torch.device("cpu")) == 1 < auto_pack(torch.device("cuda"))
+
+
+def test_a_damaged_source_is_trained_anew_and_a_forced_attempt_keeps_the_older_weights(
+    registry: Registry, make_plan: Any, place: Any, recorder: Any
+) -> None:
+    plan = make_plan(methods=("finetune",), repeats=1, steps=2, settings=("source.steps=3",))
+    work(registry, plan, place(), recorder)
+    (source,) = (registry.folder / "sources").iterdir()
+    source.write_bytes(source.read_bytes()[:100])
+    registry.enqueue(plan.runs, force=True)
+    Worker(registry, plan, place(), recorder).work()
+    assert registry.run(plan.runs[0].id).status == "finished"
+    names = sorted(file.name for file in (registry.folder / "weights").iterdir())
+    assert names == [f"{plan.runs[0].id}.{n}.safetensors" for n in (1, 2)]
+    assert not list(registry.folder.rglob("*.tmp"))

@@ -1,5 +1,6 @@
 """Rows never mix runs that differ in what matters, and a method without source joins them all."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -116,3 +117,17 @@ def test_ratios_come_in_the_order_of_numbers(make_run: Any) -> None:
     ratios = ["1:1", "2.5:1", "5:1", "10:1", "40:1", "100:1"]
     found = rows([make_run(ratio=ratio) for ratio in reversed(ratios)], RECIPES)
     assert [row.ratio for row in found] == ratios
+
+
+def test_another_pretraining_is_a_departure_that_original_does_not_have(make_run: Any) -> None:
+    source = RECIPES["digits"].source.values()
+    plain = make_run(source_identity="1" * 64)
+    settings = {**plain.spec.settings, "source": source}
+    same = replace(plain, spec=replace(plain.spec, settings=settings))
+    settings = {**plain.spec.settings, "source": {**source, "steps": 20}}
+    other = replace(plain, spec=replace(plain.spec, settings=settings, source_identity="2" * 64))
+    assert row_of(same, RECIPES["digits"]).notes == ()
+    assert row_of(other, RECIPES["digits"]).notes == ("source.steps=20",)
+    original = make_run("original")
+    found = rows([same, other, original], RECIPES)
+    assert [len(members) for members in found.values()] == [2, 2]

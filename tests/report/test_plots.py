@@ -3,6 +3,7 @@
 import html
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,12 @@ def swept(make_run: Any) -> list[Any]:
 def test_accuracies_are_collected_by_value(swept: list[Any]) -> None:
     found = sensitivity("rho", swept, DIGITS)
     assert found.points == {0.5: [0.80, 0.84], 0.75: [0.90, 0.92], 1.0: [0.70, 0.70]}
-    assert (found.key, found.dataset, found.ratio, found.notes) == ("rho", "digits", "10:1", ())
+    assert (found.key, found.dataset, found.ratio, found.notes) == (
+        "rho",
+        "digits",
+        "10:1",
+        ("source glyphs",),
+    )
     assert found.default == DIGITS.dfg.rho == 0.75
     summaries = sensitivity("rho", swept[::-1], DIGITS).summaries()
     assert list(summaries) == [0.5, 0.75, 1.0]
@@ -79,7 +85,9 @@ def test_the_recipes_group_comes_first_also_where_another_has_more_values(
         make_run(accuracy=0.1, changed={"dfg.rho": rho}, **fields)
         for rho in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
-    assert sensitivity("rho", others + swept, DIGITS) == sensitivity("rho", swept, DIGITS)
+    found = sensitivity("rho", others + swept, DIGITS)
+    assert found.left_out == 1
+    assert replace(found, left_out=0) == sensitivity("rho", swept, DIGITS)
 
 
 def test_without_the_recipes_group_that_with_most_values_is_shown_with_its_notes(
@@ -89,7 +97,7 @@ def test_without_the_recipes_group_that_with_most_values_is_shown_with_its_notes
         return [make_run(changed={"dfg.rho": v}, steps=steps) for v in values]
 
     found = sensitivity("rho", group(100, [0.0, 1.0]) + group(50, [0.0, 0.5, 1.0]), DIGITS)
-    assert found.notes == ("50 steps",)
+    assert found.notes == ("source glyphs", "50 steps")
     assert list(found.points) == [0.0, 0.5, 1.0]
 
 
@@ -194,7 +202,7 @@ def test_one_run_a_value_is_drawn_without_nan(
     runs = [make_run(accuracy=a, changed={"dfg.rho": a}) for a in (0.25, 0.5)]
     draw_sensitivity(sensitivity("rho", runs, DIGITS), tmp_path / "rho.svg")
     (axes,) = drawn[0].axes
-    assert axes.get_title(loc="left").endswith("n = 1 runs a value")
+    assert axes.get_title(loc="left").startswith("DFG on Digits (10:1), n = 1 runs a value\n")
     numbers = [n for line in axes.lines for n in (*line.get_xdata(), *line.get_ydata())]
     numbers += [n for path in axes.collections[0].get_paths() for n in path.vertices.ravel()]
     assert all(math.isfinite(n) for n in numbers)

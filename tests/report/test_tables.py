@@ -222,3 +222,11 @@ def test_latex_escapes_what_it_would_read_as_commands(make_run: Any) -> None:
 def test_latex_escapes_also_what_is_rare_in_a_files_name(make_run: Any, character: str) -> None:
     text = results([make_run(source=f"file:a{character}b")], RECIPES).render("latex")
     assert f"a{character}b" not in text
+
+
+def test_pairs_that_served_for_tuning_are_named_below(make_run: Any) -> None:
+    run = make_run(combination=(2, 5), seed=900)
+    assert any("served to choose" in note for note in results([run], RECIPES).footnotes)
+    held_out = make_run(combination=(2, 5), seed=900, validation=0.25)
+    for other in (make_run(combination=(2, 5)), held_out):
+        assert not any("served" in note for note in results([other], RECIPES).footnotes)
