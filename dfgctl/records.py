@@ -177,6 +177,11 @@ class Attempt:
     provenance: Mapping[str, Any]
 
 
+def has_ended(status: str, outcome: str | None) -> bool:
+    """Say whether only force trains a run again: it finished, or its last attempt diverged."""
+    return status == "finished" or (status == "failed" and outcome == "diverged")
+
+
 @dataclass(frozen=True)
 class Run:
     """A run as the registry knows it.
@@ -201,7 +206,7 @@ class Run:
     @property
     def ended(self) -> bool:
         """Whether it is trained again only by force: it finished, or diverged."""
-        return self.status == "finished" or (self.status == "failed" and self.outcome == "diverged")
+        return has_ended(self.status, self.outcome)
 
 
 @dataclass(frozen=True)

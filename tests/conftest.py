@@ -2,7 +2,11 @@
 
 import functools
 import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +14,7 @@ import torch
 from dfgctl.data import sources as data_sources
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.catalog import DATASETS
+from dfgctl.registry import Registry
 
 torch.set_num_threads(1)  # small networks gain nothing from more, and other jobs lose
 _load = functools.cache(data_sources.load)
@@ -55,3 +60,22 @@ def real_data() -> Path:
     if REAL_DATA is None or not (Path(REAL_DATA) / "FashionMNIST" / "raw").is_dir():
         pytest.skip("no real image data: set DFGCTL_DATA to a torchvision root that has it")
     return Path(REAL_DATA)
+
+
+@pytest.fixture
+def registry(file: Path) -> Iterator[Registry]:
+    """A new, empty registry."""
+    opened = Registry(str(file))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sql(file: Path) -> Callable[..., list[tuple[Any, ...]]]:
+    """Run one SQL statement on the registry's file and return its rows."""
+
+    def run(statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(file)) as connection, connection:
+            return connection.execute(statement, values).fetchall()
+
+    return run

@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, ScalarResult, func, select, update
 from sqlalchemy.orm import Session
 
 from dfgctl.errors import LeaseLostError
-from dfgctl.records import Claim, Measurement, Metrics, PlannedRun
+from dfgctl.records import Claim, Measurement, Metrics, PlannedRun, has_ended
 from dfgctl.registry import models
 from dfgctl.registry.database import LEASE
 from dfgctl.registry.reading import Reader
@@ -47,10 +47,10 @@ class Queue(Reader):
                     )
                     session.add(row)
                     known[run.id] = row
-                elif row.status not in ("queued", "running"):
-                    ended = row.status == "finished" or outcomes.get(row.id) == "diverged"
-                    if force or not ended:
-                        row.status = "queued"
+                    continue
+                idle = row.status not in ("queued", "running")
+                if idle and (force or not has_ended(row.status, outcomes.get(row.id))):
+                    row.status = "queued"
 
     def _last_outcomes(self, session: Session) -> dict[str, str | None]:
         last = select(models.Attempt.run_id, models.Attempt.outcome).join(

@@ -14,8 +14,6 @@ from dfgctl.records import METHODS, Run
 from dfgctl.report.groups import Row, rows
 from dfgctl.report.statistics import Summary, summarise
 
-FORMATS = ("rich", "md", "latex", "csv", "json")
-
 
 @dataclass(frozen=True)
 class Cell:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,6 @@ from dfgctl.cli import app
 QUICK = ("--steps", "3", "--set", "source.steps=20", "--device", "cpu")
 PLAIN = ("run", "digits", "--imbalance", "10:1", "--repeats", "2", *QUICK)
 SWEEP = ("run", "digits", "--method", "dfg", "--repeats", "1", "--set", "dfg.rho=0,0.5", *QUICK)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
-"""Plans of the built-in data sets, one thread (small tensors), and an observer that remembers."""
+"""Plans of the built-in data sets, and an observer that remembers."""
 
 import functools
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,6 @@ from dfgctl.data.catalog import DATASETS
 from dfgctl.data.manifest import ChecksumCache, Manifest, manifest
 from dfgctl.dispatch import plan as plans
 from dfgctl.dispatch.worker import Place
-from dfgctl.registry import Registry
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @functools.cache
@@ -47,25 +36,6 @@ def make_plan() -> Callable[..., plans.Plan]:
 def file(tmp_path: Path) -> Path:
     """Where the registry of a test lies."""
     return tmp_path / "results" / "registry.sqlite"
-
-
-@pytest.fixture
-def registry(file: Path) -> Iterator[Registry]:
-    """A new, empty registry."""
-    opened = Registry(str(file))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def sql(file: Path) -> Callable[..., list[tuple[Any, ...]]]:
-    """Run one SQL statement on the registry's file and return its rows."""
-
-    def run(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(file)) as connection, connection:
-            return connection.execute(statement, values).fetchall()
-
-    return run
 
 
 @pytest.fixture

@@ -1,40 +1,18 @@
 """Runs made by hand, a registry of their own, and a way around its class: plain SQL."""
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dfgctl.records import Measurement, Metrics, PlannedRun, RunSpec
-from dfgctl.registry import Registry
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """Where the registry of a test lies."""
     return tmp_path / "registry.sqlite"
-
-
-@pytest.fixture
-def registry(file: Path) -> Iterator[Registry]:
-    """A new, empty registry."""
-    opened = Registry(str(file))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def sql(file: Path) -> Callable[..., list[tuple[Any, ...]]]:
-    """Run one SQL statement on the registry's file and return its rows."""
-
-    def run(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(file)) as connection, connection:
-            return connection.execute(statement, values).fetchall()
-
-    return run
 
 
 @pytest.fixture
