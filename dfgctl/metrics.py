@@ -33,6 +33,8 @@ def final_metrics(
     best: tuple[float, int],
     train_seconds: float,
     eval_seconds: float,
+    validated: tuple[float, int] | None = None,
+    unseen: float | None = None,
 ) -> Metrics:
     """Compute a finished run's metrics.
 
@@ -42,6 +44,8 @@ def final_metrics(
         best: highest accuracy of all evaluations, and its step.
         train_seconds: time in training steps.
         eval_seconds: time in evaluations.
+        validated: test accuracy at the step that the validation share chooses, and that step.
+        unseen: test accuracy on the images that the source network was never trained on.
     """
     matrix = np.asarray(confusion, dtype=np.float64)
     recall = recalls(matrix)
@@ -62,4 +66,7 @@ def final_metrics(
         confusion=tuple(tuple(int(n) for n in row) for row in matrix),
         train_seconds=train_seconds,
         eval_seconds=eval_seconds,
+        accuracy_val=validated[0] if validated else None,
+        val_step=validated[1] if validated else None,
+        accuracy_unseen=unseen,
     )

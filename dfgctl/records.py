@@ -146,6 +146,11 @@ class Metrics:
         confusion: test images by true class (rows) and predicted class (columns).
         train_seconds: time in training, set-up included; a pack's time is shared out equally.
         eval_seconds: time in evaluations, likewise.
+        accuracy_val: test accuracy at ``val_step``; None without a validation share.
+        val_step: step with the highest balanced accuracy on the validation share, the earliest if
+            several; None without a share.
+        accuracy_unseen: test accuracy on the images that the source network was never trained on;
+            None where that holds for all.
     """
 
     accuracy_last: float
@@ -160,6 +165,9 @@ class Metrics:
     confusion: tuple[tuple[int, ...], ...]
     train_seconds: float
     eval_seconds: float
+    accuracy_val: float | None = None
+    val_step: int | None = None
+    accuracy_unseen: float | None = None
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,7 @@ class Trainer:
         ]
         self.images = Images.on(device, data.train, data.train_labels)
         self.test = Images.on(device, data.test, data.test_labels)
+        self.test_seen = data.test_seen
         self.validation = [validation for _, validation in pairs] if first.validation else []
         own, others = sections_of(first)
         context = Context(
@@ -158,6 +159,7 @@ class Trainer:
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
         self.best: dict[int, tuple[float, int]] = {}
+        self.chosen: dict[int, tuple[float, float, int]] = {}  # validation, test, step
         self.confusion: NDArray[np.int64] = np.zeros((0,), dtype=np.int64)
         self.gone: frozenset[int] = frozenset()
 
@@ -199,6 +201,8 @@ class Trainer:
             accuracy = float(matrices[r].diagonal().sum() / matrices[r].sum())
             if accuracy > self.best.get(r, (-1.0, 0))[0]:
                 self.best[r] = (accuracy, step)
+            if val and val[r] > self.chosen.get(r, (-1.0,))[0]:
+                self.chosen[r] = (val[r], accuracy, step)
             measurements[r] = Measurement(
                 step=step,
                 accuracy=accuracy,
@@ -214,6 +218,9 @@ class Trainer:
         """Return the metrics and weights of the replicas that are left."""
         left = [r for r in range(len(self.specs)) if r not in self.gone]
         share = len(self.specs)
+        start = time.perf_counter()
+        unseen = self._unseen_accuracies() if left else None
+        self.eval_seconds += time.perf_counter() - start
         return Done(
             metrics={
                 r: metrics.final_metrics(
@@ -222,6 +229,8 @@ class Trainer:
                     self.best[r],
                     self.train_seconds / share,
                     self.eval_seconds / share,
+                    self.chosen[r][1:] if r in self.chosen else None,
+                    unseen[r] if unseen else None,
                 )
                 for r in left
             },
@@ -237,6 +246,14 @@ class Trainer:
         index = torch.from_numpy(padded).to(self.device)
         confusion, _ = self._confusion(self.images, index)
         return [metrics.balanced_accuracy(m) for m in confusion.cpu().numpy()]
+
+    def _unseen_accuracies(self) -> list[float] | None:
+        """Test accuracies where the source never trained; None if that is everywhere or nowhere."""
+        if self.test_seen is None or not 0 < self.test_seen.sum() < len(self.test_seen):
+            return None
+        index = torch.from_numpy(np.flatnonzero(~self.test_seen)).to(self.device)
+        confusion, _ = self._confusion(self.test, index.expand(len(self.specs), -1))
+        return [float(m.diagonal().sum() / m.sum()) for m in confusion.cpu().numpy()]
 
     @torch.no_grad()
     def _confusion(self, images: Images, index: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -63,6 +63,7 @@ def test_metrics_of_a_matrix_worked_out_by_hand() -> None:
     assert found.minority_recall == pytest.approx(0.6)
     assert found.confusion == ((8, 1, 1), (2, 6, 2), (2, 0, 3))
     assert (found.accuracy_best, found.best_step) == BEST
+    assert (found.accuracy_val, found.val_step, found.accuracy_unseen) == (None, None, None)
     assert (found.train_seconds, found.eval_seconds) == (12.5, 3.5)
 
 
@@ -120,3 +121,9 @@ def test_metrics_are_plain_numbers() -> None:
         assert type(value) is float
     assert all(type(r) is float for r in found.recalls)
     assert all(type(n) is int for row in found.confusion for n in row)
+
+
+def test_metrics_carry_the_validated_accuracy_and_that_on_unseen_images() -> None:
+    found = final_metrics([[5, 1], [2, 4]], (), BEST, 0, 0, validated=(0.7, 200), unseen=0.6)
+    assert (found.accuracy_val, found.val_step, found.accuracy_unseen) == (0.7, 200, 0.6)
+    assert found.accuracy_last == 0.75

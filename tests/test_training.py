@@ -202,3 +202,53 @@ def test_methods_of_one_repeat_share_subset_and_batches(digits, source):
     (x, y), (other_x, other_y) = (t.method.batches.draw(1, 0) for t in trainers)
     assert torch.equal(x, other_x)
     assert torch.equal(y, other_y)
+
+
+def test_the_validation_share_chooses_the_earliest_best_step_of_its_own(digits, monkeypatch):
+    specs = [spec(combination=c, validation=0.25) for c in ((0, 4), (1, 7))]
+    counts = [counts_of(s.combination) for s in specs]
+    trainer = Trainer(specs, counts, digits, None, CPU, torch.float32)
+    shares = iter([[0.2, 0.9], [0.6, 0.1], [0.6, float("nan")], [0.3, 0.9]])
+    monkeypatch.setattr(trainer, "_validation_accuracies", lambda: next(shares))
+    accuracies = []
+    for step in range(4):
+        if step:
+            trainer.step(step)
+        accuracies.append([m.accuracy for m in trainer.evaluate(step).measurements.values()])
+    first, second = trainer.done().metrics.values()
+    assert (first.val_step, second.val_step) == (1, 0)
+    assert first.accuracy_val == accuracies[1][0] != first.accuracy_last
+    assert second.accuracy_val == accuracies[0][1] != second.accuracy_last
+
+
+def test_without_a_share_no_step_is_chosen(digits):
+    done = run([spec()], digits)[-1]
+    assert isinstance(done, Done)
+    assert (done.metrics[0].accuracy_val, done.metrics[0].val_step) == (None, None)
+
+
+def test_images_that_the_source_was_trained_on_are_left_out_of_the_unseen_accuracy(digits):
+    seen = np.arange(len(digits.test)) % 3 == 0
+    specs = [spec(combination=c) for c in ((0, 4), (1, 7))]
+    counts = [counts_of(s.combination) for s in specs]
+    marked = replace(digits, test_seen=seen)
+    trainer = Trainer(specs, counts, marked, None, CPU, torch.float32)
+    for step in (1, 2, 3):
+        trainer.step(step)
+    trainer.evaluate(3)
+    metrics = trainer.done().metrics
+    x = torch.from_numpy(digits.test).float() / 127.5 - 1
+    predicted = trainer.method.classify(x.expand(2, *x.shape)).argmax(2).numpy()
+    for r in range(2):
+        right = predicted[r] == digits.test_labels
+        assert metrics[r].accuracy_unseen == pytest.approx(right[~seen].mean())
+        assert metrics[r].accuracy_last == pytest.approx(right.mean())
+        assert np.sum(metrics[r].confusion) == len(seen)
+
+
+@pytest.mark.parametrize("seen", [None, False, True])
+def test_where_all_or_none_are_seen_there_is_no_unseen_accuracy(digits, seen):
+    mask = None if seen is None else np.full(len(digits.test), seen)
+    done = run([spec()], replace(digits, test_seen=mask))[-1]
+    assert isinstance(done, Done)
+    assert done.metrics[0].accuracy_unseen is None

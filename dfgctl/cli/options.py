@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dfgctl.cli.output import at_end
+from dfgctl.report.selection import Select
 
 if TYPE_CHECKING:
     from dfgctl.registry import Registry
@@ -27,6 +28,15 @@ DataDirOption = Annotated[
         "--data-dir",
         envvar="DFGCTL_DATA",
         help="The data directory, a torchvision root.",
+    ),
+]
+SelectOption = Annotated[
+    Select | None,
+    typer.Option(
+        "--select",
+        help="Test accuracy after the last step, the best of all evaluations (it looks at the test "
+        "set), or at the step that the validation share chooses (val). \\[default: last; best "
+        "for runs with F14 as released]",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

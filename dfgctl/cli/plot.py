@@ -1,12 +1,15 @@
 """``dfgctl plot``: figures from finished runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, open_registry
-from dfgctl.cli.output import err, reported
+from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, SelectOption, open_registry
+from dfgctl.cli.output import err, escape, reported
+
+if TYPE_CHECKING:
+    from dfgctl.report.selection import Select
 
 DatasetOption = Annotated[
     str | None, typer.Option(help="The data set. \\[default: the one with such runs]")
@@ -33,23 +36,27 @@ def register(app: typer.Typer) -> None:
 def rho(
     dataset: DatasetOption = None,
     output: OutputOption = None,
+    select: SelectOption = None,
     registry: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
     """Draw DFG's accuracy over rho, the source's share of the filter weights (Fig. 6)."""
-    _sensitivity("rho", dataset, output, registry)
+    _sensitivity("rho", dataset, output, select, registry)
 
 
 @reported
 def delta(
     dataset: DatasetOption = None,
     output: OutputOption = None,
+    select: SelectOption = None,
     registry: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
     """Draw DFG's accuracy over delta, the threshold of the filter weights (Fig. 7)."""
-    _sensitivity("delta", dataset, output, registry)
+    _sensitivity("delta", dataset, output, select, registry)
 
 
-def _sensitivity(key: str, dataset: str | None, output: Path | None, where: str) -> None:
+def _sensitivity(
+    key: str, dataset: str | None, output: Path | None, select: "Select | None", where: str
+) -> None:
     from dfgctl import recipe as recipes
     from dfgctl.errors import InputError, NothingToShowError
     from dfgctl.report.plots import check_file, draw_sensitivity, sensitivity
@@ -62,7 +69,7 @@ def _sensitivity(key: str, dataset: str | None, output: Path | None, where: str)
     found, failed = {}, None
     for name in names:
         try:
-            found[name] = sensitivity(key, runs, recipes.load(name))
+            found[name] = sensitivity(key, runs, recipes.load(name), select)
         except NothingToShowError as error:
             failed = failed or error
     if not found:
@@ -76,9 +83,9 @@ def _sensitivity(key: str, dataset: str | None, output: Path | None, where: str)
     folder = store.folder if store else Path("results")
     file = output or folder / "plots" / f"{key}-{name}.png"
     draw_sensitivity(data, file)
+    err().print(f"{escape(data.title)} ({data.ratio}), {data.axis}:")
     for value, summary in data.summaries().items():
-        spread = "" if summary.std is None else f" ± {100 * summary.std:.2f}"
-        err().print(f"{key} {value:<5g} {100 * summary.mean:.2f}{spread} % (n={summary.n})")
+        err().print(f"{key} {value:<5g} {summary.text()} % (n={summary.n})")
     if data.left_out:
         err().print(
             f"Left out: {data.left_out} groups of runs with another source, imbalance or settings."

@@ -13,6 +13,7 @@ from dfgctl.cli.options import (
     DataDirOption,
     JsonOption,
     RegistryOption,
+    SelectOption,
     open_registry,
 )
 from dfgctl.cli.output import err, escape, out, print_json, reported
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dfgctl.dispatch.plan import Checked, Plan
     from dfgctl.records import PlannedRun, Run, SourceSpec
     from dfgctl.registry import Registry
+    from dfgctl.report.selection import Select
 
 EPILOG = (
     "Examples:  dfgctl run digits --imbalance 10:1 --repeats 3   |   "
@@ -90,6 +92,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, and what it would cost, and stop.")
     ] = False,
+    select: SelectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train all methods on a data set, or those asked for, and show the table.
@@ -113,6 +116,8 @@ def run(
         eval_every=eval_every,
         validation=validation,
     )
+    if select == "val" and not validation:
+        raise InputError("--select val needs images to choose by: add --validation 0.1.")
     checked = check(request)
     pack_size = _pack(pack)
     if dry_run:
@@ -138,7 +143,7 @@ def run(
 
         with watcher(plan, len(missing)) as watch:
             Worker(store, plan, place, watch).work()
-    _conclude(plan, store, json)
+    _conclude(plan, store, select, json)
 
 
 def _pack(text: str) -> int | None:
@@ -221,7 +226,7 @@ def _announce(plan: "Plan", missing: "Sequence[PlannedRun]", store: "Registry") 
         console.print(f"[yellow]Note:[/yellow] {escape(note)}")
 
 
-def _conclude(plan: "Plan", store: "Registry", json: bool) -> None:
+def _conclude(plan: "Plan", store: "Registry", select: "Select | None", json: bool) -> None:
     """Show what came out; exit 0 only if all runs of the plan are finished."""
     from dfgctl.cli.runs import record
     from dfgctl.cli.table import show
@@ -230,9 +235,9 @@ def _conclude(plan: "Plan", store: "Registry", json: bool) -> None:
     by_id = {r.id: r for r in store.runs(run.id for run in plan.runs)}
     runs = [by_id[run.id] for run in plan.runs]
     if json:
-        print_json([record(r) for r in runs])
+        print_json([record(r, select) for r in runs])
     else:
-        show(results(runs, {plan.recipe.name: plan.recipe}))
+        show(results(runs, {plan.recipe.name: plan.recipe}, select))
     unfinished = [r for r in runs if r.status != "finished"]
     if unfinished:
         raise RunsFailedError(_failures(unfinished))

@@ -4,12 +4,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dfgctl.cli.options import DEFAULT_REGISTRY, JsonOption, RegistryOption, open_registry
+from dfgctl.cli.options import (
+    DEFAULT_REGISTRY,
+    JsonOption,
+    RegistryOption,
+    SelectOption,
+    open_registry,
+)
 from dfgctl.cli.output import err, out, print_json, reported
 from dfgctl.cli.show import command_of, print_run
 
 if TYPE_CHECKING:
     from dfgctl.records import Attempt, Measurement, Run
+    from dfgctl.report.selection import Select
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +32,7 @@ def list_runs(
     dataset: Annotated[str | None, typer.Option(help="Only of this data set.")] = None,
     method: Annotated[str | None, typer.Option(help="Only of this method.")] = None,
     status: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    select: SelectOption = None,
     registry: RegistryOption = DEFAULT_REGISTRY,
     json: JsonOption = False,
 ) -> None:
@@ -32,28 +40,31 @@ def list_runs(
     from dfgctl.errors import UnknownNameError
     from dfgctl.records import METHODS, STATUSES
 
-    if method is not None and method not in METHODS:
-        raise UnknownNameError("method", method, METHODS)
     if status is not None and status not in STATUSES:
         raise UnknownNameError("status", status, STATUSES)
-    if dataset is not None:
+    store = open_registry(registry)
+    every = store.runs() if store else []
+    methods = {*METHODS, *(r.spec.method for r in every)}
+    if method is not None and method not in methods:
+        raise UnknownNameError("method", method, methods)
+    if dataset is not None and not any(r.spec.dataset == dataset for r in every):
         from dfgctl import recipe
 
         recipe.path_of(dataset)
-    store = open_registry(registry)
-    runs = store.runs(dataset=dataset) if store else []
     runs = [
         r
-        for r in runs
-        if (method is None or r.spec.method == method) and (status is None or r.status == status)
+        for r in every
+        if dataset in (None, r.spec.dataset)
+        and method in (None, r.spec.method)
+        and status in (None, r.status)
     ]
     if json:
-        print_json([record(r) for r in runs])
+        print_json([record(r, select) for r in runs])
         return
     if not runs:
         err().print("No such runs yet: train some, e.g. dfgctl run digits.")
         return
-    _print_list(runs)
+    _print_list(runs, select)
 
 
 @reported
@@ -80,9 +91,16 @@ def show_run(
     print_run(found, command, attempts, measurements)
 
 
-def record(run: "Run") -> dict[str, Any]:
-    """Return a run as a plain object, its keys named as the records' fields."""
+def record(run: "Run", select: "Select | None" = None) -> dict[str, Any]:
+    """Return a run as a plain object, its keys named as the records' fields.
+
+    Args:
+        run: the run.
+        select: which of its accuracies is ``accuracy``; None for that of its own reading (F14).
+    """
     from dataclasses import asdict
+
+    from dfgctl.report.selection import accuracy_of, shown_of
 
     spec = asdict(run.spec)
     metrics = asdict(run.metrics) if run.metrics else None
@@ -97,6 +115,8 @@ def record(run: "Run") -> dict[str, Any]:
         "attempts": run.attempts,
         "device": run.device,
         "dirty": run.dirty,
+        "select": shown_of(run, select).value,
+        "accuracy": accuracy_of(run, select),
         "metrics": metrics,
     }
 
@@ -114,12 +134,14 @@ def _detail(
     }
 
 
-def _print_list(runs: "list[Run]") -> None:
+def _print_list(runs: "list[Run]", select: "Select | None") -> None:
     from rich.table import Table
 
     from dfgctl.cli.names import combination, short
     from dfgctl.cli.names import status as status_of
+    from dfgctl.report.selection import CAPTIONS, Select, shown_of
 
+    shown = {shown_of(run, select) for run in runs}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, justify in (
         ("Run", "left"),
@@ -130,9 +152,10 @@ def _print_list(runs: "list[Run]") -> None:
         ("Seed", "right"),
         ("Steps", "right"),
         ("Status", "left"),
-        ("Acc. %", "right"),
+        (f"{shown.copy().pop().capitalize()} %" if len(shown) == 1 else "Acc. %", "right"),
     ):
-        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        whole = not column.endswith("%")  # a reason in place of a number may fold
+        table.add_column(column, justify=justify, no_wrap=whole)  # type: ignore[arg-type]
     for run in runs:
         spec = run.spec
         table.add_row(
@@ -144,10 +167,22 @@ def _print_list(runs: "list[Run]") -> None:
             str(spec.seed),
             f"{spec.steps:,}",
             status_of(run),
-            f"{100 * run.metrics.accuracy_last:.2f}" if run.metrics else "",
+            _accuracy(run, select, named=len(shown) > 1),
         )
     console = out(wide=True)
     console.print(table)
-    if not console.is_terminal:
-        return
-    console.print(f"{len(runs)} runs", style="dim")
+    if console.is_terminal:
+        console.print(f"{len(runs)} runs", style="dim")
+    for one in (s for s in Select if s in shown and s is not Select.last):
+        err().print(f"{CAPTIONS[one]}.", style="dim", soft_wrap=True)
+
+
+def _accuracy(run: "Run", select: "Select | None", named: bool) -> str:
+    """Write the accuracy of a run that is shown, and which it is where the list has several."""
+    from dfgctl.report.selection import accuracy_of, gap_of, shown_of
+
+    accuracy = accuracy_of(run, select)
+    if accuracy is None:
+        return gap_of(run, select) or ""
+    value = f"{100 * accuracy:.2f}"
+    return f"{value} {shown_of(run, select)}" if named else value

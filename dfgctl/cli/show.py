@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from dfgctl.cli.output import escape, out
 
 if TYPE_CHECKING:
-    from dfgctl.records import Attempt, Measurement, Run, Source
+    from dfgctl.records import Attempt, Measurement, Metrics, Run, Source
 
 
 def command_of(run: "Run", source: "Source | None") -> str:
@@ -20,6 +20,7 @@ def command_of(run: "Run", source: "Source | None") -> str:
 
     spec = run.spec
     recipe = recipes.load(spec.dataset)
+    sections = type(recipe).model_fields
     words = ["dfgctl", "run", spec.dataset, "--method", spec.method, "--imbalance", spec.ratio]
     if spec.combination:
         words += ["--majority", str(spec.majority)]
@@ -29,7 +30,9 @@ def command_of(run: "Run", source: "Source | None") -> str:
         words += ["--source-weights", source.path if source else "FILE"]
     elif spec.source is not None:
         words += ["--source", spec.source]
-    if spec.steps != recipe.steps(spec.method):
+    if spec.protocol != "paper":
+        words += ["--protocol", spec.protocol]
+    if spec.method not in sections or spec.steps != recipe.steps(spec.method):
         words += ["--steps", str(spec.steps)]
     if spec.eval_every != recipe.run.eval_every:
         words += ["--eval-every", str(spec.eval_every)]
@@ -38,10 +41,13 @@ def command_of(run: "Run", source: "Source | None") -> str:
     if spec.majority_count != recipe.imbalance.majority_count:
         words += ["--set", f"imbalance.majority_count={spec.majority_count}"]
     for section, values in spec.settings.items():
-        own = recipe.section(section).values()
+        own = recipe.section(section).values() if section in sections else {}
+        if section == "fidelity":
+            own = dict.fromkeys(values, spec.protocol)
         for name, value in values.items():
-            if own.get(name) != value:
-                words += ["--set", f"{section}.{name}={value!r}"]
+            if own.get(name) != value and section != "code":
+                text = value if isinstance(value, str) else repr(value)
+                words += ["--set", f"{section}.{name}={text}"]
     return shlex.join(words)
 
 
@@ -53,7 +59,7 @@ def print_run(
 
     from dfgctl.cli.names import combination, duration
     from dfgctl.cli.names import status as status_of
-    from dfgctl.data.catalog import DATASETS
+    from dfgctl.report.cards import classes_of
 
     spec, console = run.spec, out()
     facts: list[tuple[str, str]] = [
@@ -66,22 +72,24 @@ def print_run(
         ("Seed", str(spec.seed)),
         ("Steps", f"{spec.steps:,}, evaluated every {spec.eval_every:,}"),
     ]
+    if spec.validation:
+        share = f"{spec.validation:g} of these images are held out"
+        facts.insert(4, ("Validation", share))
     for section, values in spec.settings.items():
         facts.append((section, ", ".join(f"{k}={v}" for k, v in values.items())))
     if run.metrics is not None:
         m = run.metrics
         facts += [
-            (
-                "Accuracy",
-                f"{100 * m.accuracy_last:.2f} % at the end, best "
-                f"{100 * m.accuracy_best:.2f} % at step {m.best_step:,} (by the test set)",
-            ),
+            ("Accuracy", _accuracies(m)),
             (
                 "Balanced",
                 f"accuracy {100 * m.balanced_accuracy:.2f} %, macro F1 "
                 f"{100 * m.macro_f1:.2f} %, G-mean {100 * m.gmean:.2f} %",
             ),
         ]
+        if m.accuracy_unseen is not None:
+            text = f"{100 * m.accuracy_unseen:.2f} % at the end, without the test images that the "
+            facts.append(("Unseen", f"{text}source network was trained on"))
         if m.majority_recall is not None and m.minority_recall is not None:
             facts.append(
                 (
@@ -103,7 +111,7 @@ def print_run(
     console.print(table)
 
     if run.metrics is not None:
-        classes = DATASETS[spec.dataset].classes
+        classes = classes_of(run)
         recalls = Table(title="Recall of each class", title_justify="left", box=None)
         recalls.add_column("Class")
         recalls.add_column("Images", justify="right")
@@ -128,6 +136,20 @@ def print_run(
         )
     console.print("\nRemake it with:", style="bold")
     console.print(command, markup=False, soft_wrap=True)
+
+
+def _accuracies(metrics: "Metrics") -> str:
+    """Write the last, the best and, where there is one, the validated accuracy."""
+    m = metrics
+    parts = [
+        f"{100 * m.accuracy_last:.2f} % at the end",
+        f"best {100 * m.accuracy_best:.2f} % at step {m.best_step:,} (by the test set)",
+    ]
+    if m.accuracy_val is not None and m.val_step is not None:
+        parts.append(
+            f"{100 * m.accuracy_val:.2f} % at step {m.val_step:,} (by the validation share)"
+        )
+    return ", ".join(parts)
 
 
 def _print_evaluations(console: Any, measurements: "list[Measurement]") -> None:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, open_registry
+from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, SelectOption, open_registry
 from dfgctl.cli.output import escape, out, reported, write_file
-from dfgctl.records import METHODS
 
 if TYPE_CHECKING:
     from dfgctl.report.tables import ResultsTable
@@ -40,6 +39,7 @@ def table(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write it to this file.")
     ] = None,
+    select: SelectOption = None,
     registry: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
     """Show mean and standard deviation of the accuracy: data sets down, methods across."""
@@ -55,7 +55,7 @@ def table(
         raise NothingToShowError(
             f"There are no runs of {', '.join(names)} yet: train some, e.g. dfgctl run {names[0]}."
         )
-    made = results(runs, loaded)
+    made = results(runs, loaded, select)
     if format is Format.rich and output is None:
         show(made)
         return
@@ -74,8 +74,8 @@ def show(made: "ResultsTable") -> None:
 
     view = Table(title="Results", title_justify="left", box=box.SIMPLE_HEAD, show_lines=True)
     view.add_column("Data set", overflow="fold")
-    for method in made.methods:
-        view.add_column(METHODS[method], justify="right", overflow="fold")
+    for title in made.methods.values():
+        view.add_column(escape(title), justify="right", overflow="fold")
     for row, cells in made.lines:
         first = [made.label(row), *(f"  {part}" for part in made.settings(row))]
         texts = ["\n".join(cells[method].lines()) for method in made.methods]

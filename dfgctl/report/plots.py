@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dfgctl.data.catalog import DATASETS
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
+from dfgctl.report.cards import title_of
 from dfgctl.report.groups import Row, row_of
+from dfgctl.report.selection import ACCURACIES, Select, accuracy_of, require_any, shown_of
 from dfgctl.report.statistics import Summary, summarise
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -30,38 +31,59 @@ class Sensitivity:
     Attributes:
         key: ``rho`` or ``delta``.
         dataset: the data set's name.
+        title: its title.
         ratio: the imbalance.
         notes: the source, and where else the runs depart from the recipe.
         default: the recipe's value.
         points: value to the accuracies (in [0, 1]) of its runs.
+        select: which accuracies they are.
         left_out: how many other groups (source, imbalance, settings) have such runs.
     """
 
     key: str
     dataset: str
+    title: str
     ratio: str
     notes: tuple[str, ...]
     default: float
     points: dict[float, list[float]]
+    select: Select = Select.last
     left_out: int = 0
+
+    @property
+    def axis(self) -> str:
+        """What the accuracies are, in the words of the axis."""
+        return ACCURACIES[self.select]
 
     def summaries(self) -> dict[float, Summary]:
         """Return mean and standard deviation at each value, in rising order."""
         return {value: summarise(self.points[value]) for value in sorted(self.points)}
 
 
-def sensitivity(key: str, runs: Sequence[Run], recipe: Recipe) -> Sensitivity:
+def sensitivity(
+    key: str, runs: Sequence[Run], recipe: Recipe, select: Select | None = None
+) -> Sensitivity:
     """Collect a data set's finished ``dfg`` runs by the value of one setting.
 
     Of several groups that differ in something else, the recipe's own settings come first, then
     the group with most values.
 
+    Args:
+        key: ``rho`` or ``delta``.
+        runs: the runs, in any state.
+        recipe: the data set's recipe.
+        select: which accuracy is shown; None for that of the runs' own reading (F14).
+
     Raises:
-        NothingToShowError: fewer than two values have finished runs.
+        NothingToShowError: fewer than two values have finished runs with such an accuracy.
     """
     groups: dict[Row, dict[float, list[float]]] = {}
-    for run in runs:
-        if run.spec.method != "dfg" or run.metrics is None or run.spec.dataset != recipe.name:
+    shown: dict[Row, Select] = {}
+    members = [r for r in runs if r.spec.method == "dfg" and r.spec.dataset == recipe.name]
+    require_any(members, select)
+    for run in members:
+        accuracy = accuracy_of(run, select)
+        if accuracy is None:
             continue
         row = row_of(run, recipe)
         others = tuple(n for n in row.notes if not n.startswith(f"dfg.{key}="))
@@ -74,13 +96,15 @@ def sensitivity(key: str, runs: Sequence[Run], recipe: Recipe) -> Sensitivity:
             row.data_digest,
         )
         value = float(run.spec.settings["dfg"][key])
-        groups.setdefault(row, {}).setdefault(value, []).append(run.metrics.accuracy_last)
+        groups.setdefault(row, {}).setdefault(value, []).append(accuracy)
+        shown[row] = shown_of(run, select)
     usable = {row: points for row, points in groups.items() if len(points) > 1}
     if not usable:
         values = "0,0.25,0.5,0.75,1" if key == "rho" else "0,0.5,0.8,0.95,1,1.2,1.5"
+        share = " --validation 0.1" if select is Select.val else ""
         raise NothingToShowError(
             f"No finished runs of dfg on {recipe.name} with two values of {key}: train some with "
-            f"dfgctl run {recipe.name} --method dfg --set dfg.{key}={values}"
+            f"dfgctl run {recipe.name} --method dfg --set dfg.{key}={values}{share}"
         )
     row, points = min(
         usable.items(),
@@ -95,7 +119,18 @@ def sensitivity(key: str, runs: Sequence[Run], recipe: Recipe) -> Sensitivity:
     )
     default = float(recipe.section("dfg").values()[key])
     notes = (f"source {row.source}", *row.notes)
-    return Sensitivity(key, row.dataset, row.ratio, notes, default, points, len(usable) - 1)
+    left_out = len(usable) - 1
+    return Sensitivity(
+        key=key,
+        dataset=recipe.name,
+        title=title_of(members[0]),
+        ratio=row.ratio,
+        notes=notes,
+        default=default,
+        points=points,
+        select=shown[row],
+        left_out=left_out,
+    )
 
 
 def draw_sensitivity(data: Sensitivity, file: Path) -> None:
@@ -144,7 +179,7 @@ def draw_sensitivity(data: Sensitivity, file: Path) -> None:
             label=f"recipe's {SYMBOLS[data.key]} = {data.default:g}",
         )
         axes.set_xlabel(AXES[data.key])
-        axes.set_ylabel("test accuracy, last step (%)")
+        axes.set_ylabel(data.axis)
         axes.set_xticks(xs)
         axes.set_title(_title(data), loc="left")
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
@@ -188,7 +223,7 @@ def save(figure: Any, file: Path) -> None:
 def _title(data: Sensitivity) -> str:
     counts = {len(accuracies) for accuracies in data.points.values()}
     n = f"n = {counts.pop()}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
-    first = f"DFG on {DATASETS[data.dataset].title} ({data.ratio}), {n} runs a value"
+    first = f"DFG on {data.title} ({data.ratio}), {n} runs a value"
     return "\n".join([first, ", ".join(data.notes)]) if data.notes else first
 
 

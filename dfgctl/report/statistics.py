@@ -14,6 +14,11 @@ class Summary:
     std: float | None
     n: int
 
+    def text(self) -> str:
+        """Write mean ± standard deviation in %."""
+        mean = f"{100 * self.mean:.2f}"
+        return mean if self.std is None else f"{mean} ± {100 * self.std:.2f}"
+
 
 def summarise(values: Sequence[float]) -> Summary:
     """Summarise at least one value."""

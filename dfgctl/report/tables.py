@@ -2,27 +2,45 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from dfgctl.data.catalog import DATASETS
 from dfgctl.errors import NothingToShowError
 from dfgctl.recipe import Recipe
-from dfgctl.records import METHODS, Run
-from dfgctl.report.groups import Row, rows
+from dfgctl.records import Run
+from dfgctl.report.cards import method_titles, title_of
+from dfgctl.report.footnotes import footnotes, without_source
+from dfgctl.report.groups import Row, recipe_steps, rows
+from dfgctl.report.selection import Select, accuracy_of, caption, gap_of, require_any, shown_of
 from dfgctl.report.statistics import Summary, summarise
+
+BEST_MARK = "‡"
+"""Marks rows that show the best accuracy where others do not."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A method's runs in a row: what finished, and what became of the others."""
+    """A method's runs in a row: what finished, and what became of the others.
+
+    Attributes:
+        summary: the accuracies that are shown; None without any.
+        combinations: how many combinations have finished runs.
+        counts: how many runs are in each state.
+        select: which accuracy is shown.
+        gaps: how many finished runs have none to show, by the reason.
+        shortened: whether runs have fewer steps than the recipe.
+        unseen: the last accuracies without the test images that the source was trained on.
+    """
 
     summary: Summary | None
     combinations: int
     counts: Mapping[str, int]
-    shortened: bool = False
+    select: Select
+    gaps: Mapping[str, int]
+    shortened: bool
+    unseen: Summary | None
 
     def lines(self) -> list[str]:
         """Write the cell: mean ± standard deviation in %, n, and what has not finished.
@@ -31,10 +49,9 @@ class Cell:
         """
         others = [f"{n} {status}" for status, n in self.counts.items() if status != "finished"]
         if self.summary is None:
-            return others or ["not planned"]
-        mean, std = 100 * self.summary.mean, self.summary.std
-        value = f"{mean:.2f}" if std is None else f"{mean:.2f} ± {100 * std:.2f}"
-        return [value, f"n = {self.summary.n}", *others]
+            return [*self.gaps, *others] or ["not planned"]
+        without = [f"{n} {reason}" for reason, n in self.gaps.items()]
+        return [self.summary.text(), f"n = {self.summary.n}", *without, *others]
 
     def text(self) -> str:
         """Write the cell in one line."""
@@ -44,18 +61,30 @@ class Cell:
 
 @dataclass(frozen=True)
 class ResultsTable:
-    """The table: its lines, and what must be said below it."""
+    """The table: its lines, and what must be said below it.
+
+    Attributes:
+        lines: the rows, with a cell for each method.
+        titles: the data sets' titles, by name.
+        methods: the methods' titles, by id.
+        caption: what the numbers are.
+        footnotes: what holds for some of them.
+    """
 
     lines: Sequence[tuple[Row, Mapping[str, Cell]]]
-    methods: Sequence[str]
+    titles: Mapping[str, str]
+    methods: Mapping[str, str]
     caption: str
     footnotes: Sequence[str]
 
     def label(self, row: Row) -> str:
         """Name a row."""
         cells = dict(self.lines)[row].values()
+        shown = {cell.select for _, others in self.lines for cell in others.values()}
         mark = " †" if any(cell.shortened for cell in cells) else ""
-        return f"{DATASETS[row.dataset].title} ({row.ratio}){mark}"
+        if len(shown) > 1 and any(cell.select is Select.best for cell in cells):
+            mark += f" {BEST_MARK}"
+        return f"{self.titles[row.dataset]} ({row.ratio}){mark}"
 
     def settings(self, row: Row) -> list[str]:
         """Say which source a row has, and where it departs from its recipe."""
@@ -74,7 +103,7 @@ class ResultsTable:
 
     def frame(self) -> pd.DataFrame:
         """Return the table as it is read."""
-        columns = ["Data set", "Settings", *(METHODS[m] for m in self.methods)]
+        columns = ["Data set", "Settings", *self.methods.values()]
         return pd.DataFrame(
             [
                 [
@@ -120,33 +149,54 @@ class ResultsTable:
         )
 
 
-def results(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> ResultsTable:
+def results(
+    runs: Sequence[Run], recipes: Mapping[str, Recipe], select: Select | None = None
+) -> ResultsTable:
     """Make the table of results.
 
     Args:
         runs: the runs, in any state.
         recipes: recipe of each data set, in the order of the table.
+        select: which accuracy is shown; None for that of each run's own reading (F14).
 
     Raises:
-        NothingToShowError: there are no runs.
+        NothingToShowError: there are no runs, or none that finished has such an accuracy.
     """
     if not runs:
         raise NothingToShowError(
             "There are no runs to show yet: train some first, e.g. dfgctl run digits."
         )
+    require_any(runs, select)
+    methods = method_titles(runs)
+    titles = {run.spec.dataset: title_of(run) for run in runs}
     lines = []
     for row, members in rows(runs, recipes).items():
-        recipe = recipes[row.dataset]
-        cells = {m: _cell([r for r in members if r.spec.method == m], recipe) for m in METHODS}
+        shown = shown_of(members[0], select)
+        own = {m: [run for run in members if run.spec.method == m] for m in methods}
+        cells = {m: _cell(own[m], recipes[row.dataset], shown) for m in methods}
         lines.append((row, cells))
-    shortened = any(cell.shortened for _, cells in lines for cell in cells.values())
-    return ResultsTable(
+    every = [cell for _, cells in lines for cell in cells.values()]
+    made = ResultsTable(
         lines=lines,
-        methods=tuple(METHODS),
-        caption="Test accuracy in % after the last step: mean ± standard deviation (n runs, each "
-        "with its own combination of majority classes or seed).",
-        footnotes=_footnotes(runs, recipes, shortened),
+        titles=titles,
+        methods=methods,
+        caption=f"{caption({cell.select for cell in every}, BEST_MARK)}: mean ± standard deviation "
+        "(n runs, each with its own combination of majority classes or seed).",
+        footnotes=footnotes(runs, recipes, any(cell.shortened for cell in every)),
     )
+    unseen = [without_source(titles[d], _unseen(made, d)) for d in recipes if d in titles]
+    return replace(made, footnotes=(*made.footnotes, *(note for note in unseen if note)))
+
+
+def _unseen(table: ResultsTable, dataset: str) -> dict[str, dict[str, Summary]]:
+    """Return the accuracies without the source's images: a data set's rows, then its methods."""
+    return {
+        ", ".join([row.ratio, *table.settings(row)]): {
+            table.methods[m]: cell.unseen for m, cell in cells.items() if cell.unseen is not None
+        }
+        for row, cells in table.lines
+        if row.dataset == dataset
+    }
 
 
 def _cell_record(row: Row, method: str, cell: Cell) -> dict[str, object]:
@@ -161,56 +211,35 @@ def _cell_record(row: Row, method: str, cell: Cell) -> dict[str, object]:
         "shortened": cell.shortened,
         "method": method,
         "metric": "accuracy",
+        "select": cell.select.value,
         "mean": summary.mean if summary else None,
         "std": summary.std if summary else None,
         "n": summary.n if summary else 0,
+        "mean_unseen": cell.unseen.mean if cell.unseen else None,
+        "std_unseen": cell.unseen.std if cell.unseen else None,
         "combinations": cell.combinations,
         "status": dict(cell.counts),
     }
 
 
-def _cell(runs: Sequence[Run], recipe: Recipe) -> Cell:
+def _cell(runs: Sequence[Run], recipe: Recipe, select: Select) -> Cell:
     done = [run for run in runs if run.metrics is not None]
     status = Counter("finished" if run.metrics is not None else run.status for run in runs)
-    values = [run.metrics.accuracy_last for run in done if run.metrics is not None]
     return Cell(
-        summary=summarise(values) if values else None,
+        summary=_summary(accuracy_of(run, select) for run in done),
         combinations=len({run.spec.combination for run in done}),
         counts=dict(status),
-        shortened=any(run.spec.steps < recipe.steps(run.spec.method) for run in runs),
+        select=select,
+        gaps=Counter(gap for run in done if (gap := gap_of(run, select))),
+        shortened=any(run.spec.steps < recipe_steps(recipe, run.spec) for run in runs),
+        unseen=_summary(run.metrics.accuracy_unseen for run in done if run.metrics is not None),
     )
 
 
-def _footnotes(
-    runs: Sequence[Run], recipes: Mapping[str, Recipe], shortened: bool
-) -> tuple[str, ...]:
-    notes = []
-    if shortened:
-        notes.append("† Shortened with --steps: not what the recipe trains.")
-    for name in recipes:
-        short: dict[int, int] = {}
-        wanted = 0
-        for run in (r for r in runs if r.spec.dataset == name):
-            majority = run.spec.combination or range(len(run.class_counts))
-            kept = {c: run.class_counts[c] for c in majority}
-            short.update({c: n for c, n in kept.items() if n < run.spec.majority_count})
-            wanted = max(wanted, run.spec.majority_count)
-        if short:
-            classes = DATASETS[name].classes
-            listed = ", ".join(f"{classes[c]} ({n:,})" for c, n in sorted(short.items()))
-            notes.append(
-                f"{DATASETS[name].title}: majority classes with fewer than {wanted:,} images keep "
-                f"all they have: {listed}."
-            )
-        tuning = recipes[name].tuning
-        pairs = {(tuple(c), s) for c in tuning.combinations for s in tuning.seeds} if tuning else ()
-        used = [r for r in runs if r.spec.dataset == name and not r.spec.validation]
-        if any((r.spec.combination, r.spec.seed) in pairs for r in used):
-            notes.append(
-                f"{DATASETS[name].title}: some of these (combination, seed) pairs served to choose "
-                "the recipe's settings."
-            )
-    return tuple(notes)
+def _summary(values: Iterable[float | None]) -> Summary | None:
+    """Summarise those that are known; None without any."""
+    known = [value for value in values if value is not None]
+    return summarise(known) if known else None
 
 
 _LATEX = {
@@ -220,6 +249,7 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
 }
 
 

@@ -377,3 +377,93 @@ def test_recipes_are_listed_and_shown(cli: Cli) -> None:
 def test_json_is_json_even_where_there_is_nothing(cli: Cli) -> None:
     result = cli("runs", "list", "--json")
     assert (result.code, json.loads(result.out), result.err) == (0, [], "")
+
+
+# Which accuracy
+
+
+@pytest.fixture
+def held_out(trained: Any, sql: Any) -> Any:
+    """The trained registry, as if its runs had a validation share and three accuracies."""
+    sql(
+        "UPDATE attempts SET metrics = json_set(metrics, '$.accuracy_last', 0.5, "
+        "'$.accuracy_best', 0.75, '$.accuracy_val', 0.625, '$.val_step', 2, "
+        "'$.accuracy_unseen', 0.375)"
+    )
+    return trained
+
+
+@pytest.mark.parametrize(
+    ("select", "number", "says"),
+    [
+        ("last", "50.00", "after the last step"),
+        ("best", "75.00", "looks at the test set"),
+        ("val", "62.50", "on the validation share"),
+    ],
+)
+def test_all_that_reports_accuracy_shows_the_one_that_is_asked_for(
+    cli: Cli, held_out: Any, select: str, number: str, says: str, tmp_path: Path
+) -> None:
+    table = cli("table", "--select", select)
+    assert f"{number} ± 0.00" in table.out
+    assert says in " ".join(table.out.split())
+    plot = cli("plot", "rho", "--select", select, "-o", tmp_path / "rho.svg")
+    assert f"{number} % (n=1)" in plot.err
+    listed = cli("runs", "list", "--select", select)
+    assert listed.out.count(number) == 10
+    assert listed.out.splitlines()[0].endswith(f"{select.capitalize()} %")
+    assert (says in listed.err) == (select != "last")
+    for record in cli("runs", "list", "--select", select, "--json").json:
+        assert (record["select"], record["accuracy"]) == (select, float(number) / 100)
+
+
+def test_a_run_is_shown_with_all_its_accuracies(cli: Cli, held_out: Any) -> None:
+    shown = " ".join(cli("runs", "show", held_out.plain.json[0]["id"]).out.split())
+    for part in (
+        "50.00 % at the end",
+        "best 75.00 % at step",
+        "62.50 % at step 2 (by the validation share)",
+        "Unseen 37.50 % at the end",
+    ):
+        assert part in shown
+
+
+def test_run_ends_in_the_accuracy_that_is_asked_for(
+    cli: Cli, held_out: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "train", no_training)
+    for select, number in ((None, "50.00"), ("best", "75.00")):
+        words = ["--select", select] if select else []
+        assert f"{number} ± 0.00" in cli(*held_out.plain_command, *words).out
+        records = cli(*held_out.plain_command, *words, "--json").json
+        assert {r["select"] for r in records} == {select or "last"}
+
+
+def test_a_released_reading_is_listed_beside_others_by_name(
+    cli: Cli, held_out: Any, sql: Any
+) -> None:
+    sql("UPDATE runs SET spec = json_set(spec, '$.protocol', 'released') WHERE method = 'dfg'")
+    listed = cli("runs", "list")
+    assert listed.out.count("75.00 best") == 4
+    assert listed.out.count("50.00 last") == 6
+    assert "looks at the test set" in listed.err
+
+
+def test_a_validated_run_keeps_what_the_share_chose(cli: Cli) -> None:
+    words = ("run", "digits", "--method", "original", "--repeats", "1", "--steps", "4")
+    held_out = (*words, "--eval-every", "1", "--validation", "0.25", "--device", "cpu")
+    (run,) = cli(*held_out, "--select", "val", "--json").json
+    measured = cli("runs", "show", run["id"], "--json").json["measurements"]
+    best = max(measured, key=lambda m: m["val_accuracy"])
+    assert run["metrics"]["val_step"] == best["step"]
+    assert run["accuracy"] == run["metrics"]["accuracy_val"] == best["accuracy"]
+    assert "0.25 of these images are held out" in cli("runs", "show", run["id"]).out
+
+
+def test_without_a_share_there_is_nothing_to_validate(cli: Cli, trained: Any) -> None:
+    for words in (["table"], ["plot", "rho"]):
+        refused = cli(*words, "--select", "val")
+        assert (refused.code, refused.out) == (2, "")
+        assert "--validation 0.1" in refused.err
+    assert cli("runs", "list", "--select", "val").out.count("no validation share") == 10
+    assert {r["accuracy"] for r in cli("runs", "list", "--select", "val", "--json").json} == {None}

@@ -58,14 +58,29 @@ def test_results_come_out_as_they_went_in(
     rows = [measured(0), replace(measured(2), val_accuracy=0.125, losses={}), measured(3)]
     for row in rows:
         registry.record(taken, {0: row})
-    registry.finish(taken, 0, metrics(0.1 + 0.2))
+    final = replace(metrics(0.1 + 0.2), accuracy_val=0.7, val_step=2, accuracy_unseen=1 / 7)
+    registry.finish(taken, 0, final)
 
     stored = registry.run(run.id)
-    assert stored.metrics == metrics(0.1 + 0.2)
+    assert stored.metrics == final
     assert registry.measurements(run.id, 1) == rows
     assert registry.measurements(run.id, 2) == []
     assert (stored.status, stored.outcome) == ("finished", "finished")
     assert (stored.device, stored.dirty) == ("CPU", True)
+
+
+def test_metrics_from_before_the_validated_accuracy_was_kept_are_read(
+    registry: Registry, planned: Make, metrics: Make, sql: Make
+) -> None:
+    run = planned()
+    registry.enqueue([run])
+    registry.finish(claimed(registry, [run]), 0, metrics(0.5))
+    newer = ("accuracy_val", "val_step", "accuracy_unseen")
+    paths = ", ".join(f"'$.{name}'" for name in newer)
+    sql(f"UPDATE attempts SET metrics = json_remove(metrics, {paths})")
+    ((text,),) = sql("SELECT metrics FROM attempts")
+    assert not any(name in text for name in newer)
+    assert registry.run(run.id).metrics == metrics(0.5)
 
 
 def test_an_attempt_keeps_the_whole_error_and_what_it_ran_on(

@@ -14,8 +14,8 @@ from dfgctl.settings import METHOD_SECTIONS
 MakeRun = Callable[..., Run]
 
 
-def _metrics(accuracy: float) -> Metrics:
-    return Metrics(
+def _metrics(accuracy: float, **others: Any) -> Metrics:
+    metrics = Metrics(
         accuracy_last=accuracy,
         accuracy_best=accuracy,
         best_step=50,
@@ -29,13 +29,15 @@ def _metrics(accuracy: float) -> Metrics:
         train_seconds=1.0,
         eval_seconds=0.1,
     )
+    return replace(metrics, **others)
 
 
 @pytest.fixture
 def make_run() -> MakeRun:
     """Make a run by the recipe, in what is not said otherwise; finished if it has an accuracy.
 
-    ``changed`` gives ``section.key`` settings, and the rest are fields of the spec or the run.
+    ``changed`` gives ``section.key`` settings, ``metrics`` what they have beside the accuracy, and
+    the rest are fields of the spec or the run.
     """
 
     def make(
@@ -43,6 +45,7 @@ def make_run() -> MakeRun:
         accuracy: float | None = 0.5,
         changed: dict[str, Any] | None = None,
         dataset: str = "digits",
+        metrics: dict[str, Any] | None = None,
         **fields: Any,
     ) -> Run:
         recipe = recipes.load(dataset).with_settings(changed or {})
@@ -79,7 +82,7 @@ def make_run() -> MakeRun:
             attempts=1,
             outcome="finished" if done else None,
             error=None,
-            metrics=None if accuracy is None else _metrics(accuracy),
+            metrics=None if accuracy is None else _metrics(accuracy, **(metrics or {})),
             result_attempt=1 if done else None,
             device="CPU" if done else None,
             dirty=False if done else None,

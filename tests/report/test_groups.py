@@ -131,3 +131,50 @@ def test_another_pretraining_is_a_departure_that_original_does_not_have(make_run
     original = make_run("original")
     found = rows([same, other, original], RECIPES)
     assert [len(members) for members in found.values()] == [2, 2]
+
+
+# Methods that the recipes do not know
+
+
+def own(make_run: Any, steps: int = 500, lr: float = 0.1, **fields: Any) -> Any:
+    run = make_run(steps=steps, **fields)
+    settings = {"mine": {"lr": lr}, "code": {"title": f"Mine {lr}", "digest": "c"}}
+    return replace(run, spec=replace(run.spec, method="mine", settings=settings))
+
+
+def test_a_method_of_ones_own_shares_the_row_of_the_recipes_methods(make_run: Any) -> None:
+    runs = [make_run(), own(make_run), own(make_run, seed=1)]
+    assert list(rows(runs, RECIPES).values()) == [runs]
+
+
+def test_its_settings_are_compared_with_its_commonest(make_run: Any) -> None:
+    odd = own(make_run, lr=0.2)
+    usual = [own(make_run, seed=seed) for seed in (0, 1)]
+    longer = own(make_run, steps=900)
+    found = rows([odd, longer, *usual, make_run()], RECIPES)
+    assert {row.notes: len(members) for row, members in found.items()} == {
+        (): 3,
+        ("mine.lr=0.2",): 1,
+        ("900 steps",): 1,
+    }
+
+
+def test_its_trials_stand_beside_those_of_the_other_methods(make_run: Any) -> None:
+    trials = [make_run(steps=20), *(own(make_run, steps=20, seed=seed) for seed in (0, 1, 2))]
+    for runs in (trials, [*trials, own(make_run), make_run()]):
+        found = {row.notes: members for row, members in rows(runs, RECIPES).items()}
+        assert found[("20 steps",)] == trials
+        assert len(found.get((), [])) == len(runs) - len(trials)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "notes"),
+    [("paper", ("fidelity.F05=released",)), ("released", ("protocol released",))],
+)
+def test_a_switch_is_a_departure_where_it_is_not_the_protocols(
+    make_run: Any, protocol: str, notes: tuple[str, ...]
+) -> None:
+    run = make_run(protocol=protocol)
+    settings = {**run.spec.settings, "fidelity": {"F05": "released"}}
+    switched = replace(run, spec=replace(run.spec, settings=settings))
+    assert row_of(switched, RECIPES["digits"]).notes == notes

@@ -15,6 +15,7 @@ from dfgctl import recipe as recipes
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.report import plots
 from dfgctl.report.plots import Sensitivity, check_file, draw_sensitivity, sensitivity
+from dfgctl.report.selection import Select
 
 DIGITS = recipes.load("digits")
 MEANS = [(0.5, 82.0), (0.75, 91.0), (1.0, 70.0)]
@@ -212,7 +213,9 @@ def test_the_title_tells_uneven_numbers_of_runs_and_departures(
     tmp_path: Path, drawn: list[Any]
 ) -> None:
     points = {0.5: [0.8], 0.75: [0.9, 0.92, 0.93]}
-    data = Sensitivity("rho", "fmnist", "40:1", ("100 steps", "0.1 held out"), 0.75, points)
+    data = Sensitivity(
+        "rho", "fmnist", "F-MNIST", "40:1", ("100 steps", "0.1 held out"), 0.75, points
+    )
     draw_sensitivity(data, tmp_path / "rho.pdf")
     title = drawn[0].axes[0].get_title(loc="left")
     first = "DFG on F-MNIST (40:1), n = 1 to 3 runs a value"
@@ -281,3 +284,60 @@ def test_no_figure_stays_open_whether_it_could_be_saved_or_not(
     with pytest.raises(InputError):
         draw_sensitivity(data, tmp_path / "taken" / "rho.png")
     assert plt.get_fignums() == []
+
+
+# Which accuracy
+
+
+@pytest.fixture
+def three_each(make_run: Any) -> list[Any]:
+    """Two values of rho, each run with three accuracies, and with a validation share."""
+    return [
+        make_run(
+            accuracy=rho / 2,
+            changed={"dfg.rho": rho},
+            validation=0.1,
+            metrics={"accuracy_best": rho / 2 + 0.3, "accuracy_val": rho / 2 + 0.2},
+        )
+        for rho in (0.5, 1.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("select", "more", "words"),
+    [
+        (None, 0.0, "test accuracy, last step (%)"),
+        (Select.best, 0.3, "best test accuracy (%), looks at the test set"),
+        (Select.val, 0.2, "test accuracy, step chosen by validation (%)"),
+    ],
+)
+def test_a_figure_shows_the_accuracy_that_is_asked_for_and_says_so(
+    three_each: list[Any],
+    drawn: list[Any],
+    tmp_path: Path,
+    select: Select | None,
+    more: float,
+    words: str,
+) -> None:
+    found = sensitivity("rho", three_each, DIGITS, select)
+    assert found.points == {0.5: [0.25 + more], 1.0: [0.5 + more]}
+    assert found.select == (select or "last")
+    draw_sensitivity(found, tmp_path / "rho.svg")
+    assert drawn[0].axes[0].get_ylabel() == words
+
+
+def test_runs_with_the_released_reading_are_drawn_at_their_best(three_each: list[Any]) -> None:
+    runs = [replace(r, spec=replace(r.spec, protocol="released")) for r in three_each]
+    found = sensitivity("rho", runs, DIGITS)
+    assert (found.select, found.points) == (Select.best, {0.5: [0.55], 1.0: [0.8]})
+
+
+def test_only_runs_with_a_share_are_drawn_where_it_chooses(
+    swept: list[Any], three_each: list[Any]
+) -> None:
+    found = sensitivity("rho", swept + three_each, DIGITS, Select.val)
+    assert found.points == {0.5: [0.45], 1.0: [0.7]}
+    assert found.notes == ("source glyphs", "0.1 held out")
+    for runs in (swept, [*swept, three_each[0]]):
+        with pytest.raises(NothingToShowError, match=r"--validation 0\.1"):
+            sensitivity("rho", runs, DIGITS, Select.val)

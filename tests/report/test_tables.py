@@ -4,14 +4,16 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dfgctl import recipe as recipes
 from dfgctl.errors import NothingToShowError
+from dfgctl.report.selection import Select
 from dfgctl.report.statistics import Summary, summarise
-from dfgctl.report.tables import Cell, results
+from dfgctl.report.tables import BEST_MARK, Cell, results
 
 RECIPES = {name: recipes.load(name) for name in ("digits", "fmnist")}
 
@@ -230,3 +232,123 @@ def test_pairs_that_served_for_tuning_are_named_below(make_run: Any) -> None:
     held_out = make_run(combination=(2, 5), seed=900, validation=0.25)
     for other in (make_run(combination=(2, 5)), held_out):
         assert not any("served" in note for note in results([other], RECIPES).footnotes)
+
+
+# Which accuracy
+
+THREE = {"accuracy_best": 0.9, "accuracy_val": 0.8, "val_step": 20}
+
+
+def own(make_run: Any, steps: int = 500, **fields: Any) -> Any:
+    """A run of a method that no recipe knows."""
+    run = make_run(steps=steps, **fields)
+    settings = {"mine": {"lr": 0.1}, "code": {"title": "Mine"}}
+    return replace(run, spec=replace(run.spec, method="mine", settings=settings))
+
+
+@pytest.mark.parametrize(
+    ("select", "number", "words"),
+    [
+        (None, "50.00", "after the last step"),
+        (Select.last, "50.00", "after the last step"),
+        (Select.best, "90.00", "looks at the test set"),
+        (Select.val, "80.00", "on the validation share"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["md", "latex"])
+def test_a_table_shows_the_accuracy_that_is_asked_for_and_says_so(
+    make_run: Any, select: Select | None, number: str, words: str, kind: str
+) -> None:
+    table = results([make_run(accuracy=0.5, metrics=THREE)], RECIPES, select)
+    assert cells(table)["dfg"].lines() == [number, "n = 1"]
+    assert words in table.caption
+    text = table.render(kind)
+    assert number in text
+    assert words in " ".join(text.split())
+    assert BEST_MARK not in text
+
+
+@pytest.mark.parametrize("select", [None, *Select])
+def test_records_say_which_accuracy_they_hold(make_run: Any, select: Select | None) -> None:
+    runs = [make_run(metrics=THREE), make_run(protocol="released", metrics=THREE)]
+    table = results(runs, RECIPES, select)
+    shown = [str(select)] * 2 if select else ["last", "best"]
+    lines = list(csv.DictReader(io.StringIO(table.render("csv"))))
+    for records in (json.loads(table.render("json")), lines):
+        assert [r["select"] for r in records if r["method"] == "dfg"] == shown
+
+
+def test_rows_that_show_the_best_are_marked_where_others_do_not(make_run: Any) -> None:
+    runs = [make_run(metrics=THREE), make_run(protocol="released", metrics=THREE)]
+    mixed = results(runs, RECIPES)
+    labels = [mixed.label(row) for row, _ in mixed.lines]
+    assert labels == ["Digits (10:1)", f"Digits (10:1) {BEST_MARK}"]
+    assert [row_cells["dfg"].lines()[0] for _, row_cells in mixed.lines] == ["50.00", "90.00"]
+    assert f"marked {BEST_MARK} the best" in mixed.caption
+    assert r"$\ddagger$" in mixed.render("latex")
+    alike = results(runs, RECIPES, Select.last)
+    assert [alike.label(row) for row, _ in alike.lines] == ["Digits (10:1)"] * 2
+    assert BEST_MARK not in results(runs[1:], RECIPES).caption
+
+
+def test_a_cell_says_which_runs_have_no_validated_accuracy(make_run: Any) -> None:
+    runs = [
+        make_run("delta"),
+        make_run("dfg", validation=0.1, metrics=THREE),
+        make_run("dfg", validation=0.1, seed=1),
+        make_run("dfg", None, validation=0.1, seed=2),
+        make_run("finetune", validation=0.1),
+    ]
+    table = results(runs, RECIPES, Select.val)
+    plain, held_out = (found for _, found in table.lines)
+    assert plain["delta"].text() == "no validation share"
+    assert plain["dfg"].text() == "not planned"
+    assert held_out["finetune"].text() == "validated accuracy not kept"
+    text = "80.00 (n = 1, 1 validated accuracy not kept, 1 queued)"
+    assert held_out["dfg"].text() == text
+
+
+def test_no_validated_accuracy_at_all_ends_in_the_remedy(make_run: Any) -> None:
+    with pytest.raises(NothingToShowError, match=r"--validation 0\.1"):
+        results([make_run(), make_run("delta")], RECIPES, Select.val)
+    waiting = results([make_run(accuracy=None)], RECIPES, Select.val)
+    assert cells(waiting)["dfg"].text() == "1 queued"
+
+
+def test_accuracies_without_the_sources_images_stand_below(make_run: Any) -> None:
+    runs = [
+        make_run("dfg", 0.90, metrics={"accuracy_unseen": 0.80}),
+        make_run("dfg", 0.94, metrics={"accuracy_unseen": 0.84}, seed=1),
+        make_run("original", 0.70, metrics={"accuracy_unseen": 0.60}),
+        make_run("delta", 0.70),
+    ]
+    table = results(runs, RECIPES)
+    assert table.footnotes == (
+        "Digits, last step, without the test images that the source network was trained on. "
+        "10:1, source glyphs: Original 60.00 (n = 1), DFG 82.00 ± 2.83 (n = 2).",
+    )
+    assert cells(table)["dfg"].lines()[0] == "92.00 ± 2.83"
+    records = {r["method"]: r for r in json.loads(table.render("json"))}
+    assert records["dfg"]["mean_unseen"] == pytest.approx(0.82)
+    assert records["dfg"]["std_unseen"] == pytest.approx(math.sqrt(0.0008))
+    assert records["delta"]["mean_unseen"] is records["delta"]["std_unseen"] is None
+
+
+# What the catalog and the paper do not know
+
+
+def test_a_method_of_ones_own_has_a_column_beside_the_papers(make_run: Any) -> None:
+    table = results([*three(make_run), own(make_run, accuracy=0.4)], RECIPES)
+    assert list(table.methods.values())[-2:] == ["DFG", "Mine"]
+    assert cells(table)["mine"].text() == "40.00 (n = 1)"
+    header = table.render("md").splitlines()[0]
+    assert [part.strip() for part in header.strip("|").split("|")][-1] == "Mine"
+
+
+def test_a_data_set_of_ones_own_has_its_name(make_run: Any) -> None:
+    run = make_run(class_counts=(80, 8, 8, 8, 70, 8, 8, 8, 8, 8))
+    run = replace(run, spec=replace(run.spec, dataset="shells"))
+    table = results([run], {"shells": RECIPES["digits"]})
+    assert table.label(table.lines[0][0]) == "shells (10:1)"
+    assert table.footnotes[0].startswith("shells: ")
+    assert table.footnotes[0].endswith("4 (70).")

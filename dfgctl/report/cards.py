@@ -1,0 +1,43 @@
+"""What data sets and methods are called where runs are reported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dfgctl.data.catalog import DATASETS
+from dfgctl.records import METHODS, Run
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a data set is called, and its classes."""
+
+    title: str
+    classes: tuple[str, ...]
+
+
+def card_of(run: Run) -> Card:
+    """Return the card of a run's data set; one that the catalog does not know has its name."""
+    info = DATASETS.get(run.spec.dataset)
+    if info is None:
+        return Card(run.spec.dataset, tuple(map(str, range(len(run.class_counts)))))
+    return Card(info.title, info.classes)
+
+
+def title_of(run: Run) -> str:
+    """Return the title of a run's data set."""
+    return card_of(run).title
+
+
+def classes_of(run: Run) -> tuple[str, ...]:
+    """Return the names of the classes of a run's data set."""
+    return card_of(run).classes
+
+
+def method_titles(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the methods' titles by id: the paper's in its order, then others that runs have."""
+    others = {
+        run.spec.method: str(run.spec.settings.get("code", {}).get("title", run.spec.method))
+        for run in runs
+        if run.spec.method not in METHODS
+    }
+    return {**METHODS, **others}

@@ -1,0 +1,79 @@
+"""What must be said below the table of results."""
+
+from collections.abc import Mapping, Sequence
+
+from dfgctl.recipe import Recipe
+from dfgctl.records import Run
+from dfgctl.report.cards import classes_of, title_of
+from dfgctl.report.statistics import Summary
+
+
+def footnotes(
+    runs: Sequence[Run], recipes: Mapping[str, Recipe], shortened: bool
+) -> tuple[str, ...]:
+    """Return what holds for runs as a whole or for a data set.
+
+    Args:
+        runs: the runs of the table.
+        recipes: recipe of each data set.
+        shortened: whether some are marked as shortened.
+    """
+    notes = []
+    if shortened:
+        notes.append("† Shortened with --steps: not what the recipe trains.")
+    for name, recipe in recipes.items():
+        own = [run for run in runs if run.spec.dataset == name]
+        notes += [note for note in (_few_images(own), _tuning(own, recipe)) if note]
+    return tuple(notes)
+
+
+def without_source(title: str, unseen: Mapping[str, Mapping[str, Summary]]) -> str | None:
+    """Return a data set's accuracies without the test images that the source was trained on.
+
+    Args:
+        title: the data set's title.
+        unseen: for each row, by its name, the accuracies of the methods that have them, by title.
+
+    Returns:
+        None for a data set without any.
+    """
+    lines = [
+        f"{row}: {', '.join(f'{method} {s.text()} (n = {s.n})' for method, s in found.items())}."
+        for row, found in unseen.items()
+        if found
+    ]
+    if not lines:
+        return None
+    return (
+        f"{title}, last step, without the test images that the source network was trained on. "
+        + " ".join(lines)
+    )
+
+
+def _few_images(runs: Sequence[Run]) -> str | None:
+    short: dict[int, int] = {}
+    wanted = 0
+    for run in runs:
+        majority = run.spec.combination or range(len(run.class_counts))
+        kept = {c: run.class_counts[c] for c in majority}
+        short.update({c: n for c, n in kept.items() if n < run.spec.majority_count})
+        wanted = max(wanted, run.spec.majority_count)
+    if not short:
+        return None
+    classes = classes_of(runs[0])
+    listed = ", ".join(f"{classes[c]} ({n:,})" for c, n in sorted(short.items()))
+    return (
+        f"{title_of(runs[0])}: majority classes with fewer than {wanted:,} images keep all they "
+        f"have: {listed}."
+    )
+
+
+def _tuning(runs: Sequence[Run], recipe: Recipe) -> str | None:
+    tuning = recipe.tuning
+    pairs = {(tuple(c), s) for c in tuning.combinations for s in tuning.seeds} if tuning else ()
+    if not any((r.spec.combination, r.spec.seed) in pairs for r in runs if not r.spec.validation):
+        return None
+    return (
+        f"{title_of(runs[0])}: some of these (combination, seed) pairs served to choose the "
+        "recipe's settings."
+    )
