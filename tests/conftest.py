@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from small_data import SmallData, write, write_own
 
 from dfgctl.data import sources as data_sources
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.catalog import DATASETS
+from dfgctl.data.views import VIEWS
 from dfgctl.registry import Registry
 
 torch.set_num_threads(1)  # small networks gain nothing from more, and other jobs lose
@@ -35,8 +37,10 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _built_in_data_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw the glyphs once a session instead of once a command."""
 
-    def load(info, data_dir):  # type: ignore[no-untyped-def]
-        return _load(info, data_dir) if info.files is None else original(info, data_dir)
+    def load(info, data_dir, view, prepared, *rest, **named):  # type: ignore[no-untyped-def]
+        if info.files is None:
+            return _load(info, Path("data"), view, Path("prepared"))
+        return original(info, data_dir, view, prepared, *rest, **named)
 
     original = data_sources.load
     monkeypatch.setattr(data_sources, "load", load)
@@ -45,13 +49,34 @@ def _built_in_data_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def digits() -> ImageArrays:
     """The built-in target data set."""
-    return _load(DATASETS["digits"], Path("data"))
+    return _load(DATASETS["digits"], Path("data"), VIEWS["lenet5"], Path("prepared"))
 
 
 @pytest.fixture
 def glyphs() -> ImageArrays:
     """The built-in source data set."""
-    return _load(DATASETS["glyphs"], Path("data"))
+    return _load(DATASETS["glyphs"], Path("data"), VIEWS["lenet5"], Path("prepared"))
+
+
+@pytest.fixture
+def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SmallData]:
+    """Write a small data set into the default data directory and put it into the catalog.
+
+    Call it with the data set's name and what ``small_data.write`` takes: ("svhn", train=2).
+    """
+
+    def make(name: str, **sizes: int) -> SmallData:
+        made = write(name, tmp_path / "data", **sizes)
+        monkeypatch.setitem(DATASETS, name, made.info)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def own_pictures(tmp_path: Path) -> Callable[..., Path]:
+    """Write a folder of one's own pictures with what ``small_data.write_own`` takes."""
+    return lambda name="mine", **sizes: write_own(tmp_path / name, **sizes)
 
 
 @pytest.fixture

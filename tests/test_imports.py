@@ -174,6 +174,7 @@ def test_commands_that_touch_no_pixels_start_without_torch(tmp_path: Path) -> No
         "recipe list": 0,
         "recipe show digits": 0,
         "data list": 0,
+        "data verify digits": 0,
         "runs list": 0,
         "runs show abc": 2,
         "table": 2,

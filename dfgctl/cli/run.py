@@ -187,7 +187,7 @@ def _manifest(name: str, data_dir: Path, cache: "ChecksumCache", download: bool)
 
     info = DATASETS[name]
     if download and missing_files(info, data_dir):
-        from dfgctl.data.sources import download as fetch
+        from dfgctl.data.fetch import fetch
 
         err().print(f"{info.title} is not in {escape(str(data_dir))}: downloading it.")
         fetch(info, data_dir)

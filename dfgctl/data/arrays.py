@@ -1,4 +1,4 @@
-"""What every loader of a small data set returns."""
+"""What every loader of a data set returns."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ImageArrays:
-    """A data set in memory: pixels (N, C, H, W) in 0 to 255, labels (N,) from 0.
+    """A data set, in memory or mapped from files.
 
-    ``test_seen`` marks the test images that the source network was trained on; None where there
-    are none.
+    Attributes:
+        train: training images, (N, C, H, W) in 0 to 255.
+        train_labels: their labels, (N,) from 0.
+        test: test images.
+        test_labels: their labels.
+        test_seen: which test images the source network has been trained on, (N,); None where that
+            is none of them or not known.
     """
 
     train: NDArray[np.uint8]

@@ -1,25 +1,23 @@
 """Manifests: what a data set holds, known from labels and checksums without reading a pixel."""
 
-import contextlib
 import hashlib
-import json
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dfgctl.data import glyphs
-from dfgctl.data.catalog import DatasetInfo, IdxFiles
+from dfgctl.data import array_files, folders, glyphs, idx, own
+from dfgctl.data.catalog import DatasetInfo
+from dfgctl.data.checksums import ChecksumCache
+from dfgctl.data.files import ArrayFiles, FolderFiles, IdxFiles, OwnFolder, WeightsFile
 from dfgctl.errors import DataCorruptError, DataMissingError
 
-IMAGE_MAGIC = 0x803
-LABEL_MAGIC = 0x801
-SIDE = 28
-"""Height and width of the images."""
+__all__ = ["ChecksumCache", "Manifest", "home", "manifest", "missing_files", "size_on_disk"]
+
+Counts = tuple[int, ...]
+"""Images of each class."""
 
 
 @dataclass(frozen=True)
@@ -29,54 +27,18 @@ class Manifest:
     Attributes:
         name: its name.
         digest: SHA-256 that stands for its whole content.
-        train_counts: training images of each class.
-        test_counts: test images of each class.
+        train_counts: training images of each class; empty for weights.
+        test_counts: test images of each class; empty for weights.
+        classes: the classes' names, where there are any.
+        broken: pictures of one's own that were left out, by their paths below the folder.
     """
 
     name: str
     digest: str
     train_counts: tuple[int, ...]
     test_counts: tuple[int, ...]
-
-
-class ChecksumCache:
-    """Remembers files' checksums by path, size and time, so that a big file is hashed once.
-
-    Args:
-        file: where to remember them; a folder that cannot be written only costs time.
-        keep: whether what is new is written there.
-    """
-
-    def __init__(self, file: Path, keep: bool = True) -> None:
-        self._file = file
-        self._keep = keep
-        self._known: dict[str, list[object]] = {}
-        with contextlib.suppress(OSError, ValueError):
-            known = json.loads(file.read_text())
-            self._known = known if isinstance(known, dict) else {}
-
-    def sha256(self, path: Path) -> str:
-        """Return a file's SHA-256, hashing it only if it changed since the last time."""
-        stat = path.stat()
-        state = [stat.st_size, stat.st_mtime_ns]
-        known = self._known.get(str(path.resolve()))
-        if isinstance(known, list) and len(known) == 3 and known[:2] == state:
-            return str(known[2])
-        with path.open("rb") as stream:
-            checksum = hashlib.file_digest(stream, "sha256").hexdigest()
-        self._known[str(path.resolve())] = [*state, checksum]
-        if self._keep:
-            self._save()
-        return checksum
-
-    def _save(self) -> None:
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            beside = self._file.with_suffix(f".{os.getpid()}.tmp")
-            beside.write_text(json.dumps(self._known))
-            beside.replace(self._file)
-        except OSError:
-            pass
+    classes: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
 
 
 def manifest(info: DatasetInfo, data_dir: Path, cache: ChecksumCache) -> Manifest:
@@ -84,81 +46,137 @@ def manifest(info: DatasetInfo, data_dir: Path, cache: ChecksumCache) -> Manifes
 
     Raises:
         DataMissingError: a file is not there.
-        DataCorruptError: a file is broken.
+        DataCorruptError: a file is broken, or the classes do not hold what is published.
+        InputError: pictures of one's own cannot be trained on.
     """
-    if info.files is not None:
-        return _idx_manifest(info, info.files, data_dir, cache)
-    return _BUILT_IN[info.name](info)
+    files = info.files
+    if files is None:
+        return _BUILT_IN[info.name](info)
+    if isinstance(files, OwnFolder):
+        return _own_manifest(info, files, cache)
+    missing = missing_files(info, data_dir)
+    if missing:
+        raise DataMissingError(
+            f"{info.title} is not complete: {', '.join(missing)} not found in "
+            f"{home(info, data_dir)}. Put the files there (dfgctl data fetch {info.name} "
+            "downloads them), or name the folder that has them with --data-dir."
+        )
+    match files:
+        case IdxFiles():
+            digest, train, test = idx.describe(info, files, data_dir, cache)
+            classes = info.classes
+        case ArrayFiles():
+            digest, train, test = array_files.describe(info, files, data_dir, cache)
+            classes = info.classes
+        case FolderFiles():
+            listing = folders.listing(info, files, data_dir)
+            train, test = listing.counts(listing.train), listing.counts(listing.test)
+            classes = listing.classes
+            # Before gigabytes are read for the digest.
+            _check_counts(info, classes, (train, test), data_dir / files.folder)
+            folders.check_seen(info, files, listing)
+            digest = folders.digest(listing, cache)
+        case WeightsFile():
+            return _weights_manifest(info, files, data_dir, cache)
+    _check_counts(info, classes, (train, test), data_dir / files.folder)
+    return Manifest(info.name, digest, train, test, classes)
 
 
 def missing_files(info: DatasetInfo, data_dir: Path) -> list[str]:
-    """Return the names of the files that are not there."""
-    if info.files is None:
+    """Return the names of the files or folders that are not there."""
+    files = info.files
+    if files is None or isinstance(files, OwnFolder):
         return []
-    folder = data_dir / info.files.folder
-    return [name for name in info.files.names() if not (folder / name).is_file()]
-
-
-def _idx_manifest(
-    info: DatasetInfo, files: IdxFiles, data_dir: Path, cache: ChecksumCache
-) -> Manifest:
-    missing = missing_files(info, data_dir)
     folder = data_dir / files.folder
-    if missing:
-        raise DataMissingError(
-            f"{info.title} is not complete: {', '.join(missing)} not found in {folder}. "
-            "Put the files there, or name the folder that has them with --data-dir."
+    if isinstance(files, FolderFiles):
+        if not folder.is_dir():
+            return [files.folder]
+        names = [f"{files.folder}/{name}" for name in folders.needed(info, files)]
+        return [name for name in names if not (data_dir / name).exists()]
+    return [name for name in files.names() if not (folder / name).is_file()]
+
+
+def home(info: DatasetInfo, data_dir: Path) -> Path:
+    """Return the folder that ``missing_files`` speaks of."""
+    files = info.files
+    if isinstance(files, OwnFolder):
+        return files.root
+    return data_dir if files is None or isinstance(files, FolderFiles) else data_dir / files.folder
+
+
+def size_on_disk(info: DatasetInfo, data_dir: Path) -> int:
+    """Return how many bytes the files of a data set take that are there."""
+    files = info.files
+    if files is None:
+        return 0
+    if isinstance(files, OwnFolder | FolderFiles):
+        root = files.root if isinstance(files, OwnFolder) else data_dir / files.folder
+        return _bytes(root) if root.is_dir() else 0
+    paths = (data_dir / files.folder / name for name in files.names())
+    return sum(p.stat().st_size for p in paths if p.is_file())
+
+
+def _bytes(folder: Path) -> int:
+    total = 0
+    with os.scandir(
+        folder
+    ) as entries:  # three times as fast as rglob, which matters with 270,000 files
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                total += _bytes(Path(entry.path))
+            elif entry.is_file():
+                total += entry.stat().st_size
+    return total
+
+
+def _check_counts(
+    info: DatasetInfo, classes: tuple[str, ...], found: tuple[Counts, Counts], place: Path
+) -> None:
+    """Compare the images of each class with what is published."""
+    wrong = []
+    for split, counts, published in (
+        ("training", found[0], info.train_counts),
+        ("test", found[1], info.test_counts),
+    ):
+        if published and counts != published:
+            wrong += [
+                f"{name} has {n:,} {split} images instead of {wanted:,}"
+                for name, n, wanted in zip(classes, counts, published, strict=True)
+                if n != wanted
+            ]
+    if wrong:
+        more = f" and {len(wrong) - 10} more like it" if len(wrong) > 10 else ""
+        raise DataCorruptError(
+            f"{info.title} in {place} is not what was published: {', '.join(wrong[:10])}{more}. "
+            f"Delete what is there and type dfgctl data fetch {info.name}, or name another folder "
+            "with --data-dir."
         )
-    checksums = []
-    counts = []
-    for (images, labels), expected in ((files.train, info.train), (files.test, info.test)):
-        _check_size(folder / images, IMAGE_MAGIC, expected)
-        _check_size(folder / labels, LABEL_MAGIC, expected)
-        for path in (folder / images, folder / labels):
-            checksum = cache.sha256(path)
-            published = files.checksums.get(path.name)
-            if published is not None and checksum != published:
-                raise _corrupt(path, f"its checksum is not the published one ({checksum[:12]}...)")
-            checksums.append(checksum)
-        counts.append(_count(folder / labels, files.first_label, len(info.classes)))
-    content = hashlib.sha256("\n".join(checksums).encode()).hexdigest()
-    return Manifest(info.name, content, counts[0], counts[1])
 
 
-def _check_size(path: Path, magic: int, expected: int) -> None:
-    """Check an IDX file's magic number, its count against what is published, and its size."""
-    words = 4 if magic == IMAGE_MAGIC else 2
-    try:
-        with path.open("rb") as stream:
-            header = stream.read(4 * words)
-    except OSError as error:
-        raise _corrupt(path, f"it cannot be read ({error.strerror})") from error
-    if len(header) < 4 * words or int.from_bytes(header[:4], "big") != magic:
-        kind = "images" if magic == IMAGE_MAGIC else "labels"
-        raise _corrupt(path, f"it is no IDX file of {kind}")
-    count, *shape = (int(word) for word in np.frombuffer(header, dtype=">u4")[1:])
-    if shape and shape != [SIDE, SIDE]:
-        raise _corrupt(path, f"its images are {shape[0]}x{shape[1]} instead of {SIDE}x{SIDE}")
-    size = 4 * words + count * math.prod(shape)
-    if path.stat().st_size != size:
-        raise _corrupt(path, f"it has {path.stat().st_size:,} bytes instead of {size:,}")
-    if count != expected:
-        raise _corrupt(path, f"it holds {count:,} entries instead of {expected:,}")
-
-
-def _count(path: Path, first_label: int, classes: int) -> tuple[int, ...]:
-    labels: NDArray[np.int64] = np.fromfile(path, dtype=np.uint8, offset=8).astype(np.int64)
-    labels -= first_label
-    if labels.min() < 0 or labels.max() >= classes:
-        raise _corrupt(path, "it has labels that no class has")
-    return tuple(int(n) for n in np.bincount(labels, minlength=classes))
-
-
-def _corrupt(path: Path, reason: str) -> DataCorruptError:
-    return DataCorruptError(
-        f"{path} is broken: {reason}. Delete it and run again to download it anew, "
-        "or name another folder with --data-dir."
+def _own_manifest(info: DatasetInfo, files: OwnFolder, cache: ChecksumCache) -> Manifest:
+    listing, broken = own.listing(files, cache)
+    return Manifest(
+        info.name,
+        folders.digest(listing, cache),
+        listing.counts(listing.train),
+        listing.counts(listing.test),
+        listing.classes,
+        broken,
     )
+
+
+def _weights_manifest(
+    info: DatasetInfo, files: WeightsFile, data_dir: Path, cache: ChecksumCache
+) -> Manifest:
+    path = data_dir / files.folder / files.name
+    checksum = cache.sha256(path)
+    if not checksum.startswith(files.sha256):
+        raise DataCorruptError(
+            f"{path} is broken: its checksum is not the published one ({checksum[:12]}...). "
+            f"Delete it and type dfgctl data fetch {info.name} to download it anew, or name "
+            "another folder with --data-dir."
+        )
+    return Manifest(info.name, checksum, (), ())
 
 
 def _digits(info: DatasetInfo) -> Manifest:
@@ -173,6 +191,7 @@ def _digits(info: DatasetInfo) -> Manifest:
         content.hexdigest(),
         tuple(int(n) for n in np.bincount(data.train_labels)),
         tuple(int(n) for n in np.bincount(data.test_labels)),
+        info.classes,
     )
 
 
@@ -182,6 +201,7 @@ def _glyphs(info: DatasetInfo) -> Manifest:
         hashlib.sha256(glyphs.made_of()).hexdigest(),
         (glyphs.TRAIN_PER_CLASS,) * 10,
         (glyphs.TEST_PER_CLASS,) * 10,
+        info.classes,
     )
 
 

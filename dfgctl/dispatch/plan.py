@@ -83,7 +83,7 @@ def check(request: Request) -> Checked:
         InputError: a name, number or setting cannot be.
     """
     recipe = recipes.load(request.dataset)
-    classes = len(dataset(recipe.name).classes)
+    classes = dataset(recipe.name).class_count
     for method in request.methods:
         if method not in METHODS:
             raise UnknownNameError("method", method, METHODS)
@@ -262,10 +262,12 @@ def _counts(checked: Checked, spec: RunSpec, target: Manifest, asked: bool) -> t
 
 def _notes(checked: Checked, runs: Sequence[PlannedRun], target: Manifest) -> tuple[str, ...]:
     notes = []
-    names = DATASETS[checked.recipe.name].classes
+    info = DATASETS[checked.recipe.name]
     first = runs[0].spec
     short = [
-        f"{names[c]} ({n:,})" for c, n in enumerate(target.train_counts) if n < first.majority_count
+        f"{info.class_name(c)} ({n:,})"
+        for c, n in enumerate(target.train_counts)
+        if n < first.majority_count
     ]
     if short:
         notes.append(

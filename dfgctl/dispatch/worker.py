@@ -16,6 +16,8 @@ from dfgctl import provenance
 from dfgctl.data import sources as data_sources
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.catalog import DATASETS
+from dfgctl.data.checksums import ChecksumCache
+from dfgctl.data.views import VIEWS
 from dfgctl.dispatch.events import Observer
 from dfgctl.dispatch.lease import kept_alive
 from dfgctl.dispatch.plan import Plan
@@ -108,7 +110,7 @@ class Worker:
             "device": place.device_name,
         }
         self.name = f"{platform.node()}:{os.getpid()}"
-        self._data: dict[str, ImageArrays] = {}
+        self._data: dict[tuple[str, str], ImageArrays] = {}
         self._sources: dict[str, SourceWeights] = {}
 
     def work(self) -> None:
@@ -154,7 +156,7 @@ class Worker:
     def _train_alive(self, claim: Claim, left: set[int], check: Callable[[], None]) -> None:
         first = claim.runs[0].spec
         source = self._source(first.source_identity, check)
-        data = self._load(first.dataset)
+        data = self._load(first.dataset, first.backbone)
         self.observer.pack_started(claim)
         with contextlib.closing(
             train(
@@ -199,10 +201,17 @@ class Worker:
         target = self.registry.folder / "weights" / f"{run_id}.{attempt}.safetensors"
         write_weights(target, {n: t.cpu().contiguous() for n, t in weights.items()})
 
-    def _load(self, name: str) -> ImageArrays:
-        if name not in self._data:
-            self._data[name] = data_sources.load(DATASETS[name], self.place.data_dir)
-        return self._data[name]
+    def _load(self, name: str, network: str) -> ImageArrays:
+        if (name, network) not in self._data:
+            folder = self.registry.folder
+            self._data[name, network] = data_sources.load(
+                DATASETS[name],
+                self.place.data_dir,
+                VIEWS[network],
+                folder / "prepared",
+                ChecksumCache(folder / "manifests" / "checksums.json"),
+            )
+        return self._data[name, network]
 
     # Source networks
 
@@ -255,8 +264,8 @@ class Worker:
             with kept_alive(lambda: self.registry.beat_source(identity, token)):
                 weights, accuracy = pretrain(
                     backbone(spec.backbone),
-                    self._load(spec.dataset),
-                    len(info.classes),
+                    self._load(spec.dataset, spec.backbone),
+                    info.class_count,
                     SourceSettings.model_validate(spec.settings),
                     self.place.device,
                     self.observer.source_stepped,

@@ -18,9 +18,8 @@ class Card:
 def card_of(run: Run) -> Card:
     """Return the card of a run's data set; one that the catalog does not know has its name."""
     info = DATASETS.get(run.spec.dataset)
-    if info is None:
-        return Card(run.spec.dataset, tuple(map(str, range(len(run.class_counts)))))
-    return Card(info.title, info.classes)
+    numbers = tuple(map(str, range(len(run.class_counts))))
+    return Card(info.title, info.classes or numbers) if info else Card(run.spec.dataset, numbers)
 
 
 def title_of(run: Run) -> str:

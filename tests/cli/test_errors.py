@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from dfgctl.data import sources
+from dfgctl.data import fetch
 from dfgctl.data.catalog import DATASETS
 from dfgctl.registry import Registry
 from dfgctl.registry.engine import VERSION_TABLE
@@ -176,7 +176,14 @@ def small_fmnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four small files in the place of Fashion-MNIST's; return their folder."""
     info = DATASETS["fmnist"]
     assert info.files is not None
-    small = replace(info, train=40, test=20, files=replace(info.files, checksums={}))
+    small = replace(
+        info,
+        train=40,
+        test=20,
+        train_counts=(),
+        test_counts=(),
+        files=replace(info.files, checksums={}),
+    )
     monkeypatch.setitem(DATASETS, "fmnist", small)
     folder = tmp_path / "data" / info.files.folder
     folder.mkdir(parents=True)
@@ -240,7 +247,7 @@ def test_missing_data_is_named_with_its_files_its_folder_and_what_to_type(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("Error downloading\n  no route to host")
 
-    monkeypatch.setattr(sources, "_torchvision", fail)
+    monkeypatch.setattr(fetch, "_torchvision", fail)
     result = cli(*FMNIST, "--data-dir", tmp_path / "empty")
     files = DATASETS["fmnist"].files
     assert files is not None
@@ -255,6 +262,6 @@ def test_a_dry_run_downloads_nothing(
     def fail(*_: Any, **__: Any) -> None:
         raise AssertionError("a download")
 
-    monkeypatch.setattr(sources, "_torchvision", fail)
+    monkeypatch.setattr(fetch, "_torchvision", fail)
     refused(cli(*FMNIST, "--dry-run"), "not found in", "--data-dir")
     assert list(tmp_path.iterdir()) == []

@@ -7,19 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from small_data import write_idx
 
 from dfgctl.data.catalog import DATASETS, DatasetInfo
 
 COUNTS = {"train": 60, "test": 30}
-CODES = {np.dtype(np.uint8): 8, np.dtype(np.int32): 12}
-
-
-def write_idx(file: Path, array: NDArray[np.generic]) -> None:
-    """Write an IDX file: 0, 0, type, dimensions, sizes and values, the highest byte first."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    header = bytes([0, 0, CODES[array.dtype], array.ndim])
-    sizes = np.array(array.shape, dtype=">u4").tobytes()
-    file.write_bytes(header + sizes + array.astype(array.dtype.newbyteorder(">")).tobytes())
 
 
 @dataclass(frozen=True)
@@ -56,6 +48,8 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Sm
             full,
             train=COUNTS["train"],
             test=COUNTS["test"],
+            train_counts=(),
+            test_counts=(),
             files=replace(full.files, checksums={}),
         )
         monkeypatch.setitem(DATASETS, name, info)

@@ -9,19 +9,26 @@ import numpy as np
 import pytest
 import torch
 
-from dfgctl.data import sources
+from dfgctl.data import fetch, sources
 from dfgctl.data.catalog import DATASETS
 from dfgctl.data.manifest import ChecksumCache, manifest, missing_files
+from dfgctl.data.views import VIEWS
 from dfgctl.errors import DataCorruptError, DataMissingError
 
 Make = Callable[[str], Any]
+
+
+def load(info: Any, root: Path) -> Any:
+    return sources.load(info, root, VIEWS["lenet5"], root / "prepared")
+
+
 NAMES = ["fmnist", "mnist", "emnist-digits", "emnist-letters"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_images_are_padded_to_32_by_32_and_stand_upright(name: str, small: Make) -> None:
     data = small(name)
-    arrays = sources.load(data.info, data.root)
+    arrays = load(data.info, data.root)
     for split, loaded in (("train", arrays.train), ("test", arrays.test)):
         upright = data.images[split]
         if name.startswith("emnist"):
@@ -35,7 +42,7 @@ def test_images_are_padded_to_32_by_32_and_stand_upright(name: str, small: Make)
 @pytest.mark.parametrize("name", NAMES)
 def test_labels_start_at_0(name: str, small: Make) -> None:
     data = small(name)
-    arrays = sources.load(data.info, data.root)
+    arrays = load(data.info, data.root)
     first = 1 if name == "emnist-letters" else 0
     for split, loaded in (("train", arrays.train_labels), ("test", arrays.test_labels)):
         assert loaded.dtype == np.int64
@@ -51,7 +58,7 @@ def test_what_loads_are_the_files_that_were_checked(small: Make) -> None:
     for file, split in (("training.pt", "train"), ("test.pt", "test")):
         other = torch.zeros((len(data.images[split]), 28, 28), dtype=torch.uint8)
         torch.save((other, torch.zeros(len(other), dtype=torch.int64)), folder / file)
-    arrays = sources.load(data.info, data.root)
+    arrays = load(data.info, data.root)
     assert np.array_equal(arrays.train[:, 0, 2:30, 2:30], data.images["train"])
 
 
@@ -60,7 +67,7 @@ def test_a_file_that_torchvision_cannot_read_is_reported(small: Make) -> None:
     file = data.file("train", "images")
     file.write_bytes(file.read_bytes()[:-5])
     with pytest.raises(DataCorruptError, match=r"F-MNIST in .* cannot be read") as error:
-        sources.load(data.info, data.root)
+        load(data.info, data.root)
     assert str(data.root) in str(error.value)
 
 
@@ -68,9 +75,9 @@ def test_nothing_is_downloaded_where_all_files_are_there(
     small: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = small("fmnist")
-    monkeypatch.setattr(sources, "_torchvision", lambda *_, **__: pytest.fail("it was asked"))
-    sources.download(data.info, data.root)
-    sources.download(DATASETS["digits"], data.root)
+    monkeypatch.setattr(fetch, "_torchvision", lambda *_, **__: pytest.fail("it was asked"))
+    fetch.fetch(data.info, data.root)
+    fetch.fetch(DATASETS["digits"], data.root)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +105,7 @@ def test_a_failed_download_says_which_files_to_put_where(
     info = DATASETS[name]
     assert info.files is not None
     with pytest.raises(DataMissingError) as raised:
-        sources.download(info, tmp_path)
+        fetch.fetch(info, tmp_path)
     message = str(raised.value)
     parts = [*info.files.names(), str(tmp_path / info.files.folder), "--data-dir", "DFGCTL_DATA"]
     for part in parts:
@@ -120,7 +127,7 @@ def test_a_download_asks_torchvision_for_both_halves(
         asked.append((root, split, train, download))
 
     monkeypatch.setattr(datasets, "EMNIST", download)
-    sources.download(data.info, data.root)
+    fetch.fetch(data.info, data.root)
     assert asked == [(data.root, "letters", True, True), (data.root, "letters", False, True)]
 
 
@@ -129,7 +136,7 @@ def test_a_download_asks_torchvision_for_both_halves(
 
 def load_real(name: str, real_data: Path, tmp_path: Path) -> tuple[Any, Any]:
     found = manifest(DATASETS[name], real_data, ChecksumCache(tmp_path / "cache.json"))
-    return found, sources.load(DATASETS[name], real_data)
+    return found, load(DATASETS[name], real_data)
 
 
 @pytest.mark.data

@@ -1,0 +1,193 @@
+"""Pictures: decoded, brought to a view, and kept beside the registry so that it is done once."""
+
+import contextlib
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from dfgctl.data.folders import Listing, Picture
+from dfgctl.data.views import View
+from dfgctl.errors import DataCorruptError, InputError
+
+SUFFIXES = (
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".pbm",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
+"""How the names of picture files end, in lower case."""
+
+CHUNK = 256
+"""Pictures that are decoded before they are written."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many pictures are done, and of how many."""
+
+T = TypeVar("T")
+
+
+def read(path: Path, view: View, upright: bool) -> NDArray[np.uint8]:
+    """Read a picture: (channels, stored, stored) in 0 to 255.
+
+    It is brought to a square by bilinear interpolation, without keeping its proportions, as the
+    paper resizes to 256 x 256. What is transparent becomes black, which is what grey pictures of
+    the other data sets are padded with.
+
+    Args:
+        path: the file.
+        view: how the backbone sees pictures.
+        upright: whether the camera's note on which side is up is followed; the published sets
+            are used as they lie there, as torchvision does.
+
+    Raises:
+        OSError, SyntaxError, ValueError, Image.DecompressionBombError: it cannot be decoded.
+    """
+    with Image.open(path) as opened:
+        opened.load()
+        image = ImageOps.exif_transpose(opened) if upright else opened
+        image = _plain(image).convert("L" if view.channels == 1 else "RGB")
+    if image.size != (view.stored, view.stored):
+        image = image.resize((view.stored, view.stored), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image)
+    return pixels[None] if view.channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Bring a picture to a mode whose conversion to grey or RGB loses nothing but colour."""
+    if image.mode.startswith("I"):  # 16 bits, which convert() would clip at 255
+        values = np.asarray(image).astype(np.int64)
+        return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        visible = image.convert("RGBA")
+        black = Image.new("RGBA", visible.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, visible)
+    return image
+
+
+def undecodable(
+    root: Path, found: Sequence[Picture], upright: bool, progress: Progress | None = None
+) -> list[str]:
+    """Return the paths of the pictures that ``read`` cannot read to their end."""
+    view = View(channels=3, stored=1, crop=1, padding=0, flip=False)
+
+    def whole(picture: Picture) -> bool:
+        try:
+            read(root / picture.path, view, upright)
+        except _BROKEN:
+            return False
+        return True
+
+    with contextlib.closing(_in_order(whole, found, progress)) as wholes:
+        return [p.path for p, is_whole in zip(found, wholes, strict=True) if not is_whole]
+
+
+def prepare(
+    listing: Listing,
+    found: Sequence[Picture],
+    view: View,
+    file: Path,
+    upright: bool = False,
+    progress: Progress | None = None,
+) -> NDArray[np.uint8]:
+    """Return pictures (N, channels, stored, stored), mapped from a file that is made if need be.
+
+    Args:
+        listing: the data set's pictures.
+        found: those of them that are wanted, in this order.
+        view: how the backbone sees pictures.
+        file: the .npy file; its name must tell content and view.
+        upright: whether the camera's note on which side is up is followed.
+        progress: called as pictures are done.
+
+    Raises:
+        DataCorruptError: a picture cannot be decoded.
+        InputError: the file cannot be written.
+    """
+    shape = (len(found), view.channels, view.stored, view.stored)
+    if not file.is_file():
+        _write(listing, found, view, file, upright, progress)
+    mapped: NDArray[np.uint8] = np.load(file, mmap_mode="c")
+    assert mapped.shape == shape
+    return mapped
+
+
+def _write(
+    listing: Listing,
+    found: Sequence[Picture],
+    view: View,
+    file: Path,
+    upright: bool,
+    progress: Progress | None,
+) -> None:
+    def decode(picture: Picture) -> NDArray[np.uint8]:
+        path = listing.root / picture.path
+        try:
+            return read(path, view, upright)
+        except _BROKEN as error:
+            raise DataCorruptError(
+                f"{path} is broken: it cannot be decoded ({error}). Put a whole {listing.title} "
+                "in its place, or name another folder with --data-dir."
+            ) from error
+
+    shape = (len(found), view.channels, view.stored, view.stored)
+    beside = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        size = int(np.prod(shape, dtype=np.int64))
+        free = shutil.disk_usage(file.parent).free
+        if free < size:
+            raise _full(listing, file, f"it takes {size:,} bytes and {free:,} are free")
+        with beside.open("wb") as stream:
+            # Plain writes: on a full disk a mapped file would kill the process instead.
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(stream, header)
+            with contextlib.closing(_in_order(decode, found, progress)) as decoded:
+                for pixels in decoded:
+                    stream.write(pixels.tobytes())
+        beside.replace(file)
+    except OSError as error:
+        raise _full(listing, file, error.strerror or str(error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _full(listing: Listing, file: Path, reason: str) -> InputError:
+    return InputError(
+        f"The decoded pictures of {listing.title} cannot be written to {file} ({reason}): make "
+        "room there, or name a registry on another disk with --registry."
+    )
+
+
+def _in_order(
+    work: Callable[[Picture], T], found: Sequence[Picture], progress: Progress | None
+) -> Generator[T, None, None]:
+    """Do something with each picture, several at a time, and yield the results in order.
+
+    Threads serve, as Pillow releases the interpreter's lock while it decodes and resizes.
+    """
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        warnings.simplefilter("ignore")  # on odd metadata, which do not concern the pixels
+        for start in range(0, len(found), CHUNK):
+            yield from pool.map(work, found[start : start + CHUNK])
+            if progress is not None:
+                progress(min(start + CHUNK, len(found)), len(found))
+
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+"""What Pillow raises when a picture cannot be decoded."""
