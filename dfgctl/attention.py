@@ -3,7 +3,7 @@
 A filter is removed by setting its weights to zero; its bias stays (F02).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -11,11 +11,18 @@ from torch import Tensor
 from dfgctl.losses import sample_cross_entropy
 from dfgctl.pack import Replicated
 
+TAIL_IMAGES = 64
+"""Images of a replica that are sent together through what comes after a convolution."""
+
 
 def ablation_gaps(
     extractor: Replicated, classifier: Replicated, layer: str, images: Tensor, labels: Tensor
 ) -> Tensor:
     """Loss without filter j minus loss with it, for each image (inside Eq. 5; F01).
+
+    A filter without weights gives its bias everywhere, so in evaluation mode only what comes after
+    the convolution is computed for each filter. In training mode (F28) each pass is a whole one:
+    it moves the batch norms' statistics.
 
     Args:
         extractor: E.
@@ -29,20 +36,49 @@ def ablation_gaps(
     """
     part, _, name = layer.partition(".")
     network = extractor if part == "E" else classifier
-    weight = network.tensor(f"{name}.weight").detach()  # (R, n_f, ...)
     features = extractor(images)
     whole = sample_cross_entropy(classifier(features), labels)
+    entering = images if part == "E" else features
+    without = _whole_passes if network.training else _tails
     gaps = []
+    for output in without(network, name, entering):  # (R, k B, ...), k filters at a time
+        logits = classifier(output) if part == "E" else output
+        repeated = labels.repeat(1, logits.shape[1] // labels.shape[1])
+        losses = sample_cross_entropy(logits, repeated)
+        split = losses.view(len(losses), -1, labels.shape[1])  # (R, k, B)
+        gaps.append(split - whole[:, None])
+    return torch.cat(gaps, dim=1).transpose(1, 2)
+
+
+def _whole_passes(network: Replicated, name: str, entering: Tensor) -> Iterator[Tensor]:
+    """Yield a network's output without each filter of a convolution, by setting weights to zero."""
+    weight = network.tensor(f"{name}.weight").detach()  # (R, n_f, ...)
     for j in range(weight.shape[1]):
         without = weight.clone()
         without[:, j] = 0
-        changed = {f"{name}.weight": without}
-        if part == "E":
-            logits = classifier(extractor.called_with(changed, images))
-        else:
-            logits = classifier.called_with(changed, features)
-        gaps.append(sample_cross_entropy(logits, labels) - whole)
-    return torch.stack(gaps, dim=2)
+        yield network.called_with({f"{name}.weight": without}, entering)
+
+
+def _tails(network: Replicated, name: str, entering: Tensor) -> Iterator[Tensor]:
+    """Yield the same, computing only what comes after the convolution, for several filters at once.
+
+    Small batches of several filters are joined to one batch, (R, k B, ...): in evaluation mode
+    images do not see each other.
+    """
+    conv, *beside = network(entering, stop=name)  # (R, B, n_f, H, W)
+    count = conv.shape[2]
+    bias = torch.zeros(conv.shape[0], count, dtype=conv.dtype, device=conv.device)
+    if network.has(f"{name}.bias"):
+        bias = network.tensor(f"{name}.bias").detach()
+    together = max(1, TAIL_IMAGES // conv.shape[1])
+    for start in range(0, count, together):
+        filters = range(start, min(start + together, count))
+        without = conv.repeat(1, len(filters), 1, 1, 1)
+        for place, j in enumerate(filters):
+            rows = slice(place * conv.shape[1], (place + 1) * conv.shape[1])
+            without[:, rows, j] = bias[:, None, j, None, None]
+        added = (part.repeat(1, len(filters), 1, 1, 1) for part in beside)
+        yield network(without, *added, resume=name)
 
 
 @torch.no_grad()
@@ -52,6 +88,7 @@ def filter_weights(
     layer: str,
     batches: Iterable[tuple[Tensor, Tensor, Tensor]],
     classes: int,
+    sign: int = 1,
 ) -> Tensor:
     """Class-wise filter weights: Eq. 5 for each image, then Eq. 6, with mean 1 in each class.
 
@@ -62,6 +99,7 @@ def filter_weights(
         batches: images (R, B, C, H, W), labels (R, B), and which are real (R, B), since replicas
             may have different numbers of images.
         classes: K.
+        sign: 1 as Eq. 5 has it, -1 as the released code does (F01).
 
     Returns:
         (R, K, n_f); a class without images has weight 1 everywhere.
@@ -69,7 +107,8 @@ def filter_weights(
     total: Tensor | None = None
     counts: Tensor | None = None
     for images, labels, real in batches:
-        weights = ablation_gaps(extractor, classifier, layer, images, labels).softmax(2)  # Eq. 5
+        gaps = ablation_gaps(extractor, classifier, layer, images, labels)
+        weights = (sign * gaps).softmax(2)  # Eq. 5
         one_hot = torch.nn.functional.one_hot(labels, classes).to(weights.dtype)
         one_hot = one_hot * real[:, :, None].to(weights.dtype)  # (R, B, K)
         part = one_hot.transpose(1, 2) @ weights  # (R, K, n_f)

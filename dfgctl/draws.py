@@ -33,6 +33,12 @@ def _mix(word: Tensor) -> Tensor:
     return word ^ _shift(word, 31)
 
 
+def uniform_from(key: Tensor, step: Tensor, count: int) -> Tensor:
+    """Draw (count,) numbers uniform on [0, 1) from a stream whose key and step are tensors, ()."""
+    index = torch.arange(1, count + 1, dtype=torch.int64, device=key.device) * _WEYL
+    return _shift(_mix(_mix(key + step * _WEYL) + index), 40).to(torch.float32) * 2.0**-24
+
+
 class Stream:
     """One named stream for each replica of a pack.
 

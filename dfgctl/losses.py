@@ -23,20 +23,25 @@ def critic_loss(real: Tensor, generated: Tensor, penalty: Tensor, gp_lambda: flo
 
 
 def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor, epsilon: Tensor
+    critic: Callable[[Tensor], Tensor],
+    real: Tensor,
+    generated: Tensor,
+    epsilon: Tensor,
+    added: float = 0.0,
 ) -> Tensor:
     """The penalty of Eq. 1, E[(||grad D(x^)||_2 - 1)^2], x^ on the line between real and generated.
 
     Args:
-        critic: D, (R, B, C, H, W) features to (R, B) scores.
-        real: real features, (R, B, C, H, W).
+        critic: D, features (R, B, ...) to (R, B) scores.
+        real: real features, (R, B, ...).
         generated: generated features, likewise.
-        epsilon: where on the line, one number in [0, 1) an image, (R, B) (F23).
+        epsilon: where on the line, one number in [0, 1) an image, (R, B).
+        added: what the released code adds to the gradient (F23).
     """
-    weight = epsilon[:, :, None, None, None]
+    weight = epsilon.view(*epsilon.shape, *(1,) * (real.dim() - 2))
     x_hat = (weight * real + (1 - weight) * generated).detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(x_hat).sum(), x_hat, create_graph=True)
-    norm: Tensor = torch.linalg.vector_norm(gradient.flatten(2), dim=2)
+    norm: Tensor = torch.linalg.vector_norm(gradient.flatten(2) + added, dim=2)
     return (norm - 1).square().mean(1)
 
 

@@ -1,6 +1,7 @@
 """Replicated: one network for each run of a pack, along a leading replica axis."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self, cast
 
 import torch
@@ -75,6 +76,15 @@ class Replicated(nn.Module):
 
         return torch.vmap(one)(state, *args)
 
+    @property
+    def module(self) -> nn.Module:
+        """The plain module that is called; with R > 1 it holds no parameters, only modes."""
+        return self.network if self.replicas == 1 else self._template[0]
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a parameter or buffer of that name."""
+        return name in self._names
+
     def stacked(self) -> dict[str, Tensor]:
         """Return all parameters and buffers by name, each (R, ...), sharing memory."""
         if self.replicas == 1:
@@ -86,6 +96,17 @@ class Replicated(nn.Module):
     def tensor(self, name: str) -> Tensor:
         """Return one parameter or buffer, (R, ...), through which gradients flow."""
         return self.stacked()[name]
+
+    @contextmanager
+    def buffers_kept(self, kept: Tensor) -> Iterator[None]:
+        """Undo what a block does to the buffers of some replicas, (R,)."""
+        names = {name for name, _ in self.module.named_buffers()}
+        before = {name: self.tensor(name).clone() for name in names}
+        yield
+        for name in names:
+            buffer = self.tensor(name)
+            mask = kept.view(-1, *(1,) * (buffer.dim() - 1))
+            buffer.copy_(torch.where(mask, before[name], buffer))
 
     def parameter_list(self, wanted: Callable[[str], bool] | None = None) -> list[nn.Parameter]:
         """Return the parameters for an optimiser, all or those whose plain name is wanted."""

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from torch import Tensor
 
 from dfgctl import seeding
 from dfgctl.data.arrays import ImageArrays
+from dfgctl.data.augment import centred
 from dfgctl.data.batches import Batches, Images, scaled
+from dfgctl.data.views import VIEWS
 from dfgctl.errors import InputError
 from dfgctl.losses import cross_entropy
-from dfgctl.methods.base import Context, SourceWeights, adam, random_networks
+from dfgctl.methods.base import Context, Schedule, SourceWeights, optimizer, random_networks
 from dfgctl.networks.backbones import Backbone
-from dfgctl.pack import descend
+from dfgctl.networks.weights import divided, read
+from dfgctl.pack import Replicated, descend
 from dfgctl.settings import SourceSettings
 
 
@@ -43,50 +45,63 @@ def pretrain(
     keys = (seeding.key("source", settings.seed),)
     images = Images.on(device, data.train, data.train_labels)
     everything = [np.arange(len(data.train_labels))]
-    batches = Batches(images, everything, keys, settings.batch_size, torch.float32)
+    view = VIEWS[backbone.name]
+    batches = Batches(images, everything, keys, settings.batch_size, torch.float32, view=view)
     context = Context(backbone, classes, keys, batches, None)
     extractor, classifier = random_networks(context)
-    optimizers = [adam(n, settings.lr, settings) for n in (extractor, classifier)]
+    optimizers = [optimizer(n, settings.lr, settings) for n in (extractor, classifier)]
+    schedule = Schedule(settings.lr_decay_step, *optimizers)
     for step in range(1, settings.steps + 1):
+        schedule.at(step)
         x, y = batches.draw(step, 0)
         descend(optimizers, cross_entropy(classifier(extractor(x)), y))
         progress(step)
 
-    right = 0
-    test = Images.on(device, data.test, data.test_labels)
-    with torch.no_grad():
-        for start in range(0, len(test.labels), 1000):
-            part = slice(start, start + 1000)
-            logits = classifier(extractor(scaled(test.pixels[part], torch.float32)[None]))[0]
-            right += int((logits.argmax(1) == test.labels[part]).sum())
+    accuracy = _accuracy(backbone, extractor, classifier, data, device)
     state = {
         f"{letter}.{name}": tensor.cpu()
         for letter, network in (("E", extractor), ("C", classifier))
         for name, tensor in network.replica_state(0).items()
     }
-    return SourceWeights(state, classes), right / len(test.labels)
+    return SourceWeights(state, classes), accuracy
+
+
+@torch.no_grad()
+def _accuracy(
+    backbone: Backbone,
+    extractor: Replicated,
+    classifier: Replicated,
+    data: ImageArrays,
+    device: torch.device,
+) -> float:
+    """Return the share of test images that are classified rightly."""
+    right = 0
+    test = Images.on(device, data.test, data.test_labels)
+    for network in (extractor, classifier):
+        network.eval()
+    for start in range(0, len(test.labels), backbone.evaluation_chunk):
+        part = slice(start, start + backbone.evaluation_chunk)
+        x = scaled(centred(test.raw(part), VIEWS[backbone.name]), torch.float32)
+        logits: Tensor = classifier(extractor(x[None]))[0]
+        right += int((logits.argmax(1) == test.labels[part]).sum())
+    return right / len(test.labels)
 
 
 def read_weights(path: Path, backbone: Backbone) -> SourceWeights:
-    """Read a network's weights from a safetensors file (``E.conv.weight``, ...).
+    """Read a network's weights from a file, with dfgctl's names or torchvision's.
 
     Raises:
         InputError: the file cannot be read, or is not of this backbone.
     """
-    try:
-        state = {n: t for n, t in load_file(path).items() if n.startswith(("E.", "C."))}
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"{path} cannot be read as safetensors ({error}): name a file of weights that dfgctl "
-            "wrote, e.g. results/weights/ID.1.safetensors."
-        ) from error
-    head = state.get(f"C.{backbone.head}.bias")
-    classes = len(head) if head is not None and head.dim() == 1 else 1
-    expected = {
-        f"{letter}.{name}": tuple(tensor.shape)
-        for letter, network in (("E", backbone.extractor()), ("C", backbone.classifier(classes)))
-        for name, tensor in network.state_dict().items()
-    }
-    if expected != {name: tuple(tensor.shape) for name, tensor in state.items()}:
+    found = divided(read(path), backbone)
+    if found is None:
         raise InputError(f"{path} holds no weights of {backbone.name}: name a file that does.")
-    return SourceWeights(state, classes)
+    return SourceWeights(*found)
+
+
+def split_at(source: SourceWeights, backbone: Backbone) -> SourceWeights:
+    """Return a source network's weights, divided into E and C where a backbone is split."""
+    found = divided(source.state, backbone)
+    if found is None:
+        raise InputError(f"The source network is no {backbone.name} of this reading.")
+    return SourceWeights(*found)

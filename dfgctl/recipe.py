@@ -4,16 +4,19 @@ import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AllowInfNan, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from dfgctl.data.catalog import dataset
 from dfgctl.data.imbalance import Ratio
 from dfgctl.errors import InputError, SettingError, UnknownNameError, nearest
+from dfgctl.networks.catalog import BACKBONES
+from dfgctl.records import RunSpec
 from dfgctl.settings import (
     DeltaSettings,
     DfgSettings,
+    DifaSettings,
     FinetuneSettings,
     OriginalSettings,
     RegSettings,
@@ -59,8 +62,18 @@ class CostSettings(Section):
     original: float = Field(gt=0)
     finetune: float = Field(gt=0)
     delta: float = Field(gt=0)
+    difa: float = Field(gt=0)
     dfg: float = Field(gt=0)
     evaluation: float = Field(gt=0)
+
+
+class PicturesSettings(Section):
+    """Where one's own pictures lie."""
+
+    folder: str = Field(description="a folder of train/CLASS/* and test/CLASS/*, or of CLASS/*")
+    test_fraction: float | None = Field(
+        default=None, gt=0, lt=1, description="share of each class that tests, of CLASS/*"
+    )
 
 
 class Recipe(Section):
@@ -71,13 +84,15 @@ class Recipe(Section):
     name: str
     backbone: str
     sources: list[str]
+    pictures: PicturesSettings | None = None
     imbalance: ImbalanceSettings
     run: RunSettings
-    source: SourceSettings
+    source: SourceSettings | None = None
     original: OriginalSettings
     finetune: FinetuneSettings
     delta: DeltaSettings
     reg: RegSettings
+    difa: DifaSettings
     dfg: DfgSettings
     tuning: TuningSettings | None = None
     cost: CostSettings | None = None
@@ -92,6 +107,12 @@ class Recipe(Section):
         steps: int = self.section(method).values()["steps"]
         return steps
 
+    def steps_of(self, spec: RunSpec) -> int:
+        """Return the steps that a run of that method has unless it is shortened."""
+        if "code" in spec.settings:
+            return int(spec.settings["code"]["defaults"]["steps"])
+        return self.steps(spec.method)
+
     def with_settings(self, changes: Mapping[str, Any]) -> "Recipe":
         """Return the recipe with ``section.key`` settings changed.
 
@@ -101,12 +122,27 @@ class Recipe(Section):
         merged = self.model_dump()
         for key, value in changes.items():
             section, _, name = key.partition(".")
+            if merged[section] is None:
+                raise SettingError(f"{self.name} has no '{section}': leave --set {key} out.")
             merged[section][name] = value
         return _validated(merged, self.name)
 
 
-SETTABLE = ("imbalance", "run", "source", "original", "finetune", "delta", "reg", "dfg")
-"""Sections that ``--set`` may change."""
+SETTABLE = (
+    "imbalance",
+    "run",
+    "source",
+    "original",
+    "finetune",
+    "delta",
+    "reg",
+    "difa",
+    "dfg",
+)
+"""Sections that ``--set`` may change, beside ``fidelity`` and those of one's own methods."""
+
+Extra = Mapping[str, type[Section]]
+T = TypeVar("T", bound=Section)
 
 
 def folder() -> Path:
@@ -132,43 +168,71 @@ def path_of(name: str) -> Path:
 
 
 def load(name: str) -> Recipe:
-    """Read and check a recipe.
+    """Read and check the recipe of a published data set.
 
     Raises:
         UnknownNameError: there is no such recipe.
         SettingError: it has an unknown key or an impossible value.
     """
-    file = path_of(name)
+    return read(path_of(name))
+
+
+def read(file: Path) -> Recipe:
+    """Read and check a recipe's file.
+
+    Raises:
+        InputError: it cannot be read.
+        UnknownNameError: it names a data set, a source or a network that there is not.
+        SettingError: it has an unknown key or an impossible value.
+    """
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be read ({error.strerror}): name the file of a recipe."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{file} is no TOML: {error}. Mend the file.") from error
-    recipe = _validated(content, name)
-    dataset(recipe.name, "target")
+    recipe = _validated(content, file.stem)
+    if recipe.pictures is None:
+        dataset(recipe.name, "target")
+    if recipe.backbone not in BACKBONES:
+        raise UnknownNameError("backbone", recipe.backbone, BACKBONES)
     for source in recipe.sources:
         dataset(source, "source")
     return recipe
 
 
-def keys() -> list[str]:
-    """Return all ``section.key`` names that ``--set`` takes."""
-    return [f"{section}.{name}" for section in SETTABLE for name in _model(section).model_fields]
+def keys(extra: Extra | None = None) -> list[str]:
+    """Return all ``section.key`` names that ``--set`` takes.
+
+    Args:
+        extra: sections that are no recipe's, by name.
+    """
+    models = {section: _model(section) for section in SETTABLE} | dict(extra or {})
+    return [f"{section}.{name}" for section, model in models.items() for name in model.model_fields]
 
 
-def parse_values(key: str, text: str) -> list[Any]:
+def parse_values(key: str, text: str, extra: Extra | None = None) -> list[Any]:
     """Read the values of ``--set key=a,b,c``, each checked for type and range.
+
+    Args:
+        key: the setting.
+        text: its values.
+        extra: sections that are no recipe's, by name.
 
     Raises:
         SettingError: the key is unknown, or a value has the wrong type or is out of range.
     """
     section, _, name = key.partition(".")
-    if key not in keys():
-        near = nearest(key, keys())
+    known = keys(extra)
+    if key not in known:
+        near = nearest(key, known)
         hint = f"did you mean '{near}'? " if near else ""
         raise SettingError(
             f"Unknown setting '{key}': {hint}dfgctl recipe show NAME lists those of a data set."
         )
-    field = _model(section).model_fields[name]
+    field = (extra[section] if extra and section in extra else _model(section)).model_fields[name]
     # Only this field's own type and bounds: what binds fields together is checked on the whole.
     bounded: Any = Annotated[field.annotation, *field.metadata, field]
     if field.annotation is float:
@@ -190,13 +254,28 @@ def parse_values(key: str, text: str) -> list[Any]:
 
 
 def departures(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return where a run's settings differ from the recipe's, as ``section.key=value``."""
-    return [
-        f"{section}.{name}={exact(value)}"
-        for section, values in settings.items()
-        for name, value in values.items()
-        if value != recipe.section(section).values().get(name)
-    ]
+    """Return where a run's settings differ from the recipe's, as ``section.key=value``.
+
+    A method of one's own is held against its own defaults, and a switch of the ledger against the
+    run's protocol.
+    """
+    code = settings.get("code", {})
+    found = []
+    for section, values in settings.items():
+        if section == "code":
+            continue
+        base: Mapping[str, Any]
+        late: Mapping[str, Any] = {}
+        if section in SETTABLE:
+            base, late = recipe.section(section).values(), _model(section).late()
+        else:
+            base = code["defaults"] if code and section not in ("fidelity", "network") else {}
+        found += [
+            f"{section}.{name}={value if isinstance(value, str) else exact(value)}"
+            for name, value in {**late, **values}.items()
+            if value != base.get(name)
+        ]
+    return found
 
 
 def exact(value: object) -> str:
@@ -207,13 +286,26 @@ def exact(value: object) -> str:
 
 
 def _model(section: str) -> type[Section]:
-    annotation = Recipe.model_fields[section].annotation
-    assert isinstance(annotation, type)
-    return annotation
+    return _MODELS[section]
 
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
+
+
+def validated(model: type[T], name: str, values: Mapping[str, Any]) -> T:
+    """Make a section of settings from values.
+
+    Raises:
+        SettingError: they do not fit together.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([name, *(str(part) for part in first["loc"])])
+        reason = _lower(first["msg"].removeprefix("Value error, "))
+        raise SettingError(f"{where}: {reason}.") from error
 
 
 def _validated(content: Mapping[str, Any], name: str) -> Recipe:
@@ -224,3 +316,14 @@ def _validated(content: Mapping[str, Any], name: str) -> Recipe:
         where = ".".join(str(part) for part in first["loc"])
         reason = _lower(first["msg"].removeprefix("Value error, "))
         raise SettingError(f"Recipe {name}: {where}: {reason}.") from error
+
+
+def _section_model(name: str) -> type[Section]:
+    """Return the class of a recipe's section, also of one that may be left out."""
+    annotation: Any = Recipe.model_fields[name].annotation
+    chosen = next((a for a in get_args(annotation) if a is not type(None)), annotation)
+    assert isinstance(chosen, type)
+    return chosen
+
+
+_MODELS = {name: _section_model(name) for name in SETTABLE}

@@ -13,6 +13,7 @@ METHODS: Mapping[str, str] = {
     "original": "Original",
     "finetune": "Fine-tuning",
     "delta": "DELTA",
+    "difa": "DIFA + cMWGAN",
     "dfg": "DFG",
 }
 """The methods' ids and what the paper's tables call them, in the paper's order."""
@@ -191,6 +192,27 @@ def has_ended(status: str, outcome: str | None) -> bool:
 
 
 @dataclass(frozen=True)
+class DatasetCard:
+    """What the registry keeps of a data set, so that its runs can be read without its files.
+
+    Attributes:
+        digest: the data's digest.
+        name: its name.
+        title: its name in tables.
+        classes: the classes' names.
+        folder: the folder of one's own pictures; None for a published data set.
+        test_fraction: share of one's own pictures that tests; None where they are split already.
+    """
+
+    digest: str
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    folder: str | None = None
+    test_fraction: float | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """A run as the registry knows it.
 
@@ -210,6 +232,7 @@ class Run:
     result_attempt: int | None
     device: str | None
     dirty: bool | None
+    card: DatasetCard | None = None
 
     @property
     def ended(self) -> bool:

@@ -3,9 +3,23 @@
 A recipe gives each its values; ``--set section.key=value`` changes one.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+from dfgctl.ledger import SWITCHES
+
+Reading = Literal["paper", "released"]
+
+
+def later(default: Any, **options: Any) -> Any:
+    """Describe a setting that earlier results were made without, in the way that its default says.
+
+    A run's identity leaves it out while it has its default, so that those results stay what they
+    are.
+    """
+    return Field(default=default, json_schema_extra={"later": True}, **options)
 
 
 class Section(BaseModel):
@@ -17,6 +31,20 @@ class Section(BaseModel):
         """Return the section's keys and values."""
         return self.model_dump()
 
+    def identifying(self) -> dict[str, Any]:
+        """Return the keys and values that a run's identity holds (see ``later``)."""
+        late = self.late()
+        return {k: v for k, v in self.values().items() if k not in late or v != late[k]}
+
+    @classmethod
+    def late(cls) -> dict[str, Any]:
+        """Return the defaults of those keys that ``identifying`` may leave out."""
+        return {
+            name: field.default
+            for name, field in cls.model_fields.items()
+            if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("later")
+        }
+
 
 class TrainingSettings(Section):
     """What every method's own section has."""
@@ -25,27 +53,35 @@ class TrainingSettings(Section):
     batch_size: int = Field(gt=1, description="images in a batch (m in Algorithm 1)")
 
 
-class AdamSettings(TrainingSettings):
-    """Training by Adam: what ``original``, ``finetune``, ``delta`` and pre-training share."""
+class OptimizerSettings(Section):
+    """How a network goes down its loss: Adam, or SGD with momentum, and a falling rate."""
 
-    lr: float = Field(gt=0, lt=10, description="learning rate")
+    optimizer: Literal["adam", "sgd"] = later("adam", description="adam or sgd")
+    momentum: float = later(0.9, ge=0, lt=1, description="momentum of sgd")
+    lr_decay_step: int = later(0, ge=0, description="step after which rates are a tenth; 0: never")
     beta1: float = Field(ge=0, lt=1, default=0.5, description="Adam's first decay rate")
     beta2: float = Field(ge=0, lt=1, default=0.9, description="Adam's second decay rate")
 
 
-class OriginalSettings(AdamSettings):
+class PlainSettings(TrainingSettings, OptimizerSettings):
+    """Plain training: what ``original``, ``finetune``, ``delta`` and pre-training share."""
+
+    lr: float = Field(gt=0, lt=10, description="learning rate")
+
+
+class OriginalSettings(PlainSettings):
     """Settings of ``original``."""
 
 
-class FinetuneSettings(AdamSettings):
+class FinetuneSettings(PlainSettings):
     """Settings of ``finetune``."""
 
 
-class DeltaSettings(AdamSettings):
+class DeltaSettings(PlainSettings):
     """Settings of ``delta``, beside those of its regulariser (``reg``)."""
 
 
-class SourceSettings(AdamSettings):
+class SourceSettings(PlainSettings):
     """Pre-training of the source network."""
 
     seed: int = Field(ge=0, default=0, description="seed of the source network")
@@ -62,6 +98,32 @@ class RegSettings(Section):
     head_lr: float = Field(gt=0, default=0.01, description="SGD's learning rate for a new head")
 
 
+class DifaSettings(TrainingSettings, OptimizerSettings):
+    """DIFA + cMWGAN, an interpretation (N01): the settings of its three stages.
+
+    Stages 0 and 1 take their shares of all ``steps``, stage 2 takes the rest.
+    """
+
+    share_0: float = Field(gt=0, lt=1, default=0.4, description="share of steps of stage 0")
+    lr: float = Field(gt=0, lt=10, description="stage 0: learning rate of the network")
+    share_1: float = Field(gt=0, lt=1, default=0.3, description="share of steps of stage 1")
+    components: int = Field(gt=0, le=64, default=4, description="stage 1: generators in S")
+    noise: int = Field(gt=0, default=100, description="stage 1: noise numbers that S is given")
+    units: int = Field(gt=0, default=256, description="hidden units of S and of both critics")
+    eta_S: float = Field(gt=0, lt=10, default=1e-4, description="stage 1: learning rate of S")
+    eta_D: float = Field(gt=0, lt=10, default=1e-4, description="learning rate of both critics")
+    n_D: int = Field(gt=0, lt=32, default=5, description="updates of a critic in a step")
+    gp_lambda: float = Field(ge=0, default=10.0, description="weight of the gradient penalty")
+    eta_E: float = Field(gt=0, lt=10, description="stage 2: learning rate of the encoder")
+    eta_H: float = Field(gt=0, lt=10, description="stage 2: learning rate of the head")
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> "DifaSettings":
+        if self.share_0 + self.share_1 >= 1:
+            raise ValueError("share_0 + share_1 must be below 1, to leave steps for stage 2")
+        return self
+
+
 class DfgSettings(TrainingSettings):
     """DFG: appendix A's settings and Algorithm 1's constants."""
 
@@ -69,6 +131,11 @@ class DfgSettings(TrainingSettings):
     eta_C: float = Field(gt=0, lt=10, description="learning rate of the feature classifier")
     eta_G: float = Field(gt=0, lt=10, description="learning rate of the feature generator")
     eta_D: float = Field(gt=0, lt=10, description="learning rate of the feature discriminator")
+    optimizer: Literal["adam", "sgd"] = later("adam", description="of E and C: adam or sgd")
+    momentum: float = later(0.9, ge=0, lt=1, description="momentum of sgd")
+    lr_decay_step: int = later(
+        0, ge=0, description="step after which E's and C's rates are a tenth; 0: never"
+    )
     beta1: float = Field(ge=0, lt=1, default=0.5, description="Adam's first decay rate")
     beta2: float = Field(ge=0, lt=1, default=0.9, description="Adam's second decay rate")
     n_D: int = Field(gt=0, lt=64, default=5, description="updates of D in a step")
@@ -94,10 +161,24 @@ class DfgSettings(TrainingSettings):
         return self
 
 
+class FidelityBase(Section):
+    """Readings of single switches of the ledger; None leaves one to the protocol."""
+
+
+FidelitySettings: type[FidelityBase] = create_model(
+    "FidelitySettings",
+    __base__=FidelityBase,
+    **{
+        i: (Reading | None, Field(default=None, description=f"{entry.what}: paper or released"))
+        for i, entry in SWITCHES.items()
+    },  # type: ignore[call-overload]
+)
+
 METHOD_SECTIONS: dict[str, tuple[str, ...]] = {
     "original": ("original",),
     "finetune": ("finetune",),
     "delta": ("delta", "reg"),
+    "difa": ("difa",),
     "dfg": ("dfg", "reg"),
 }
 """The recipe sections that each method reads, its own first."""
@@ -106,9 +187,15 @@ TRAINING_SECTIONS: dict[str, type[TrainingSettings]] = {
     "original": OriginalSettings,
     "finetune": FinetuneSettings,
     "delta": DeltaSettings,
+    "difa": DifaSettings,
     "dfg": DfgSettings,
 }
 """The methods' own sections."""
 
 SHARED_SECTIONS: dict[str, type[Section]] = {"reg": RegSettings}
 """Sections that several methods read."""
+
+
+def completed(section: type[Section], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Add those keys to a run's values that its identity left out (see ``later``)."""
+    return {**section.late(), **values}

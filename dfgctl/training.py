@@ -1,7 +1,7 @@
 """Trains one pack: steps, evaluations, and what is left at the end."""
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,33 +10,30 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dfgctl import metrics, seeding
+from dfgctl import metrics, plugins, seeding
 from dfgctl.data.arrays import ImageArrays
+from dfgctl.data.augment import centred
 from dfgctl.data.batches import Batches, Images, scaled
-from dfgctl.data.imbalance import subset, validation_counts
+from dfgctl.data.imbalance import first_counts, subset, validation_counts
+from dfgctl.data.views import VIEWS
+from dfgctl.ledger import readings_of
 from dfgctl.losses import sample_cross_entropy
 from dfgctl.methods.base import Context, Method, SourceWeights
 from dfgctl.methods.delta import Delta
 from dfgctl.methods.dfg import Dfg
+from dfgctl.methods.difa import Difa
 from dfgctl.methods.finetune import Finetune
 from dfgctl.methods.original import Original
-from dfgctl.networks.backbones import backbone
+from dfgctl.networks.backbones import Backbone, backbone
+from dfgctl.pretraining import split_at
 from dfgctl.records import Measurement, Metrics, RunSpec
-from dfgctl.settings import (
-    METHOD_SECTIONS,
-    SHARED_SECTIONS,
-    TRAINING_SECTIONS,
-    Section,
-    TrainingSettings,
-)
+from dfgctl.settings import SHARED_SECTIONS, Section, TrainingSettings
 
-EVALUATION_CHUNK = 1000
-"""Test images that are classified at a time."""
-
-METHODS: Mapping[str, Callable[..., Method[Any]]] = {
+METHODS: Mapping[str, type[Method[Any]]] = {
     "original": Original,
     "finetune": Finetune,
     "delta": Delta,
+    "difa": Difa,
     "dfg": Dfg,
 }
 
@@ -103,10 +100,28 @@ def train(
     yield trainer.done()
 
 
+def method_of(spec: RunSpec) -> type[Method[Any]]:
+    """Return the class of a run's method, ours or one's own.
+
+    Raises:
+        InputError: one's own cannot be imported, or has changed since the run was planned.
+    """
+    if spec.method in METHODS:
+        return METHODS[spec.method]
+    found: type[Method[Any]] = plugins.load_for(spec.settings["code"])
+    return found
+
+
+def backbone_of(spec: RunSpec) -> Backbone:
+    """Return the network that a run trains, split and read as it says."""
+    split = spec.settings.get("network", {}).get("split", "")
+    return backbone(spec.backbone, split, readings_of(spec), method_of(spec).bounded)
+
+
 def sections_of(spec: RunSpec) -> tuple[TrainingSettings, list[Section]]:
     """Return a run's settings: its method's own section, and the others that the method reads."""
-    own, *others = METHOD_SECTIONS[spec.method]
-    main = TRAINING_SECTIONS[own].model_validate({**spec.settings[own], "steps": spec.steps})
+    own, *others = plugins.sections_of(spec.settings, spec.method)
+    main = method_of(spec).Settings.model_validate({**spec.settings[own], "steps": spec.steps})
     return main, [SHARED_SECTIONS[name].model_validate(spec.settings[name]) for name in others]
 
 
@@ -127,10 +142,19 @@ class Trainer:
         self.steps, self.eval_every = first.steps, first.eval_every
         self.classes = len(class_counts[0])
         self.device, self.dtype = device, dtype
+        self.readings = readings_of(first)
+        self.view = VIEWS[first.backbone]
+        self.backbone = backbone_of(first)
 
         keys = tuple(seeding.run_key(spec.seed, spec.combination) for spec in specs)
         pairs = [
-            subset(data.train_labels, counts, validation_counts(counts, first.validation), key)
+            subset(
+                data.train_labels,
+                counts,
+                validation_counts(counts, first.validation),
+                key,
+                in_order="F16" in self.readings,
+            )
             for counts, key in zip(class_counts, keys, strict=True)
         ]
         self.images = Images.on(device, data.train, data.train_labels)
@@ -138,21 +162,20 @@ class Trainer:
         self.test_seen = data.test_seen
         self.validation = [validation for _, validation in pairs] if first.validation else []
         own, others = sections_of(first)
+        batches = Batches(
+            self.images, [train for train, _ in pairs], keys, own.batch_size, dtype, view=self.view
+        )
         context = Context(
-            backbone=backbone(first.backbone),
+            backbone=self.backbone,
             classes=self.classes,
             run_keys=keys,
-            batches=Batches(
-                self.images,
-                [train for train, _ in pairs],
-                keys,
-                own.batch_size,
-                dtype,
-            ),
-            source=source,
+            batches=batches,
+            source=split_at(source, self.backbone) if source else None,
+            readings=self.readings,
+            first_batches=self._first_batches(data, batches, keys),
         )
         start = time.perf_counter()
-        self.method = METHODS[first.method](context, own, *others)
+        self.method = method_of(first)(context, own, *others)
         self.train_seconds = time.perf_counter() - start
         self.eval_seconds = 0.0
         self.finite = torch.ones(len(specs), dtype=torch.bool, device=device)
@@ -237,6 +260,20 @@ class Trainer:
             weights={r: self.method.weights(r) for r in left},
         )
 
+    def _first_batches(
+        self, data: ImageArrays, batches: Batches, keys: tuple[int, ...]
+    ) -> Batches | None:
+        """Return the images of other majority classes, behind the first filter weights (F15)."""
+        if "F15" not in self.readings or not self.specs[0].combination:
+            return None
+        available = np.bincount(data.train_labels, minlength=self.classes).tolist()
+        subsets = []
+        for spec, key in zip(self.specs, keys, strict=True):
+            counts, none = first_counts(available, spec, key), (0,) * self.classes
+            kept, _ = subset(data.train_labels, counts, none, key, "F16" in self.readings)
+            subsets.append(kept)
+        return Batches(self.images, subsets, keys, batches.batch_size, self.dtype, view=self.view)
+
     def _validation_accuracies(self) -> list[float]:
         """Balanced accuracy of each replica on its own held-out images; empty without any."""
         if not self.validation:
@@ -268,20 +305,26 @@ class Trainer:
         count = len(images.labels) if index is None else index.shape[1]
         confusion = torch.zeros(replicas, k * k, dtype=torch.int64, device=self.device)
         loss = torch.zeros(replicas, dtype=torch.float64, device=self.device)
-        for start in range(0, count, EVALUATION_CHUNK):
-            part = slice(start, start + EVALUATION_CHUNK)
+        chunk = self.backbone.evaluation_chunk
+        for start in range(0, count, chunk):
+            part = slice(start, start + chunk)
             if index is None:
-                x = scaled(images.pixels[part], self.dtype)
+                x = self._tested(images.raw(part))
                 x = x.expand(replicas, *x.shape)
                 y = images.labels[part].expand(replicas, -1)
                 counted = torch.ones_like(y)
             else:
-                x, y = images.take(index[:, part], self.dtype)
+                x, y = self._tested(images.raw(index[:, part])), images.labels[index[:, part]]
                 counted = self._first_of(index)[:, part].to(y.dtype)
             logits = self.method.classify(x)
             confusion.scatter_add_(1, y * k + logits.argmax(2), counted)
             loss += (sample_cross_entropy(logits, y) * counted).double().sum(1)
         return confusion.view(replicas, k, k), loss / count
+
+    def _tested(self, pixels: Tensor) -> Tensor:
+        """Return images as they are tested: nothing is random (F29)."""
+        shown = pixels if "F29" in self.readings else centred(pixels, self.view)
+        return scaled(shown, self.dtype)
 
     @staticmethod
     def _first_of(index: Tensor) -> Tensor:

@@ -5,9 +5,11 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
+from narrow import both, narrow
 
 from dfgctl import attention
-from dfgctl.networks.backbones import LeNet5Classifier, LeNet5Extractor
+from dfgctl.networks.lenet5 import LeNet5Classifier, LeNet5Extractor
 from dfgctl.pack import Replicated
 
 
@@ -121,6 +123,35 @@ def test_gaps_of_the_classifiers_filters():
         less = without_filter(classifiers[0], "conv", 5)
         gap = slow_loss(extractors[0], less, images[0, 0], 2) - whole
     assert got[0, 0, 5].item() == pytest.approx(gap)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("name", ["lenet5", "vgg16", "resnet50"])
+@torch.no_grad()
+def test_gaps_equal_whole_passes_with_a_filters_weights_at_zero(
+    monkeypatch: pytest.MonkeyPatch, name: str, replicas: int
+):
+    network = narrow(monkeypatch, name)
+    alone = [both(network, 3, key) for key in range(replicas)]
+    packs = [Replicated([copy.deepcopy(parts[i]) for parts in alone]).eval() for i in (0, 1)]
+    side = 16 if name == "resnet50" else 32
+    images = torch.randn(replicas, 2, 1 if name == "lenet5" else 3, side, side).double()
+    labels = torch.tensor([[0, 2], [1, 1]])[:replicas]
+    layers = {f"E.{n}" for n in (network.filter_layer, *network.extractor_maps)}
+    for layer in [*sorted(layers), *(f"C.{n}" for n in network.map_layers)]:
+        got = attention.ablation_gaps(*packs, layer, images, labels)
+        part, _, conv = layer.partition(".")
+        count = alone[0][part == "C"].get_submodule(conv).out_channels
+        assert got.shape == (replicas, 2, count)
+        for r, (extractor, classifier) in enumerate(alone):
+            whole = F.cross_entropy(classifier(extractor(images[r])), labels[r], reduction="none")
+            for j in {0, count // 2, count - 1}:
+                less = [copy.deepcopy(extractor), copy.deepcopy(classifier)]
+                less[part == "C"].get_submodule(conv).weight[j] = 0
+                logits = less[1](less[0](images[r]))
+                gap = F.cross_entropy(logits, labels[r], reduction="none") - whole
+                torch.testing.assert_close(got[r, :, j], gap, rtol=1e-7, atol=1e-11)
+        assert got.abs().max() > 1e-6
 
 
 def test_a_filter_whose_loss_hurts_most_weighs_most():

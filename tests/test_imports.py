@@ -16,10 +16,13 @@ ROOT = Path(dfgctl.__file__).parent
 LAYERS = {
     5: ("cli", "__main__"),
     4: ("dispatch", "report", "registry", "analysis"),
-    3: ("training", "pretraining"),
+    3: ("training", "pretraining", "inference"),
     2: ("methods",),
-    1: ("recipe", "pack", "networks", "losses", "attention", "data", "draws", "metrics", "ledger"),
-    0: ("records", "errors", "seeding", "settings", "provenance", "__init__"),
+    1: (
+        *("recipe", "templates", "plugins", "pack", "networks", "losses", "attention", "data"),
+        *("draws", "metrics"),
+    ),
+    0: ("records", "errors", "seeding", "settings", "provenance", "ledger", "__init__"),
 }
 LAYER = {room: layer for layer, rooms in LAYERS.items() for room in rooms}
 

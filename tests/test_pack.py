@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from dfgctl.networks.backbones import LeNet5Classifier, LeNet5Extractor
-from dfgctl.networks.generator import LeNet5Generator
+from dfgctl.networks.generator import generator
+from dfgctl.networks.lenet5 import LeNet5Classifier, LeNet5Extractor
 from dfgctl.pack import Replicated, descend
 
 
@@ -29,7 +29,7 @@ def test_forward_equals_each_member_alone(count: int):
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_batch_norm_keeps_statistics_for_each_member(count: int):
-    members = make(count, lambda: LeNet5Generator(4, 3))
+    members = make(count, lambda: generator("lenet5", "block1", 4, 3))
     alone = copy.deepcopy(members)
     pack = Replicated(members)
     z = torch.randn(count, 5, 4, dtype=torch.float64)

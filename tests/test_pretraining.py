@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import save_file
 
 from dfgctl.data.arrays import ImageArrays
-from dfgctl.dispatch.worker import write_weights
 from dfgctl.errors import InputError
-from dfgctl.networks.backbones import BACKBONES
+from dfgctl.networks.backbones import backbone
+from dfgctl.networks.weights import write as write_weights
 from dfgctl.pretraining import pretrain, read_weights
 from dfgctl.settings import SourceSettings
 
-LENET5 = BACKBONES["lenet5"]
+LENET5 = backbone("lenet5")
 CPU = torch.device("cpu")
 
 

@@ -43,8 +43,15 @@ def test_readme_names_the_two_commands_and_only_commands_that_there_are():
     assert "python3 -m pip install nox && nox -s demo" in text
     assert "python3 -m pip install nox && nox -s tests" in text
     assert set(re.findall(r"\$ dfgctl ([a-z]+)", text)) <= {
-        "run", "table", "plot", "runs", "data", "recipe"
+        "run", "table", "plot", "runs", "data", "recipe", "ledger", "predict", "export"
     }  # fmt: skip
+
+
+def test_readme_shows_the_method_of_ones_own_that_the_tests_train():
+    shown = (ROOT / "README.md").read_text()
+    own = (ROOT / "tests" / "support" / "own_method.py").read_text()
+    assert f"```python\n{own}```" in shown
+    assert len(own.splitlines()) <= 40
 
 
 def test_readme_lists_every_method():

@@ -128,6 +128,9 @@ def test_fmnists_dfg_settings_are_those_of_appendix_a() -> None:
         "eta_D": 1e-4,
         "beta1": 0.5,
         "beta2": 0.9,
+        "optimizer": "adam",
+        "momentum": 0.9,  # of sgd, which is not taken
+        "lr_decay_step": 0,
         "n_D": 5,
         "n_C1": 2,
         "n_C2": 10,
@@ -313,6 +316,7 @@ def test_departures_name_each_changed_setting_that_the_method_reads() -> None:
         "original": ["original.lr=0.5"],
         "finetune": [],
         "delta": ["reg.alpha=0"],
+        "difa": [],
         "dfg": ["dfg.n_W=50", "dfg.rho=0.5", "reg.alpha=0"],
     }
 

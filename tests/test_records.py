@@ -144,4 +144,4 @@ def test_records_are_frozen() -> None:
 
 
 def test_methods_are_in_the_papers_order() -> None:
-    assert list(METHODS) == ["original", "finetune", "delta", "dfg"]
+    assert list(METHODS) == ["original", "finetune", "delta", "difa", "dfg"]

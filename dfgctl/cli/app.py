@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from dfgctl import __version__
-from dfgctl.cli import data, plot, recipe, run, runs, table
+from dfgctl.cli import data, ledger, plot, recipe, run, runs, table, use
 
 app = typer.Typer(
     name="dfgctl",
@@ -41,3 +41,5 @@ plot.register(app)
 runs.register(app)
 data.register(app)
 recipe.register(app)
+ledger.register(app)
+use.register(app)

@@ -57,19 +57,19 @@ def delta(
 def _sensitivity(
     key: str, dataset: str | None, output: Path | None, select: "Select | None", where: str
 ) -> None:
-    from dfgctl import recipe as recipes
+    from dfgctl import templates
     from dfgctl.errors import InputError, NothingToShowError
     from dfgctl.report.plots import check_file, draw_sensitivity, sensitivity
 
     if output is not None:
         check_file(output)
-    names = [recipes.load(dataset).name] if dataset else recipes.names()
     store = open_registry(where)
     runs = store.runs() if store else []
     found, failed = {}, None
-    for name in names:
+    trained = sorted({run.spec.dataset for run in runs}) or ["digits"]
+    for name, recipe in templates.recipes_of(runs, [dataset] if dataset else trained).items():
         try:
-            found[name] = sensitivity(key, runs, recipes.load(name), select)
+            found[name] = sensitivity(key, runs, recipe, select)
         except NothingToShowError as error:
             failed = failed or error
     if not found:

@@ -1,18 +1,22 @@
 """``dfgctl recipe``: what is fixed for each data set."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dfgctl.cli.options import JsonOption
-from dfgctl.cli.output import out, print_json, reported
+from dfgctl.cli.options import DEFAULT_REGISTRY, JsonOption, RegistryOption
+from dfgctl.cli.output import err, out, print_json, reported
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    group = typer.Typer(no_args_is_help=True, help="Look at the recipes.")
+    group = typer.Typer(no_args_is_help=True, help="Look at the recipes, or write one.")
     group.command("list", epilog="Example:  dfgctl recipe list")(list_recipes)
     group.command("show", epilog="Example:  dfgctl recipe show fmnist")(show_recipe)
+    group.command(
+        "new", epilog="Example:  dfgctl recipe new ./pictures --backbone resnet50 > my.toml"
+    )(new_recipe)
     app.add_typer(group, name="recipe")
 
 
@@ -66,3 +70,31 @@ def show_recipe(
         return
     recipes.load(name)
     typer.echo(recipes.path_of(name).read_text(encoding="utf-8").rstrip("\n"))
+
+
+@reported
+def new_recipe(
+    folder: Annotated[Path, typer.Argument(help="A folder of your own pictures.")],
+    backbone: Annotated[
+        str, typer.Option(help="The network: lenet5, vgg16 or resnet50.")
+    ] = "resnet50",
+    test_fraction: Annotated[
+        float | None,
+        typer.Option(help="Share of the pictures that tests, where there is no test/."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at broken pictures.")] = False,
+    registry: RegistryOption = DEFAULT_REGISTRY,
+) -> None:
+    """Write a recipe for a folder of pictures, to edit and to give to dfgctl run."""
+    from dfgctl import templates
+    from dfgctl.cli.planning import target_of
+    from dfgctl.errors import InputError
+    from dfgctl.registry.engine import home
+
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}: name one with a folder for each class.")
+    target = target_of(f"{folder}/", backbone, test_fraction, strict, home(registry), keep=True)
+    assert target.manifest is not None
+    if target.manifest.broken:
+        err().print(f"{len(target.manifest.broken):,} broken pictures will be left out.")
+    typer.echo(templates.text(target.recipe).rstrip("\n"))

@@ -16,20 +16,20 @@ from dfgctl.cli.options import (
     SelectOption,
     open_registry,
 )
-from dfgctl.cli.output import err, escape, out, print_json, reported
+from dfgctl.cli.output import err, escape, print_json, reported
 from dfgctl.errors import InputError, RunsFailedError
 
 if TYPE_CHECKING:
-    from dfgctl.data.manifest import ChecksumCache, Manifest
-    from dfgctl.dispatch.plan import Checked, Plan
-    from dfgctl.records import PlannedRun, Run, SourceSpec
+    from dfgctl.dispatch.plan import Plan
+    from dfgctl.records import PlannedRun, Run
     from dfgctl.registry import Registry
     from dfgctl.report.selection import Select
 
 EPILOG = (
     "Examples:  dfgctl run digits --imbalance 10:1 --repeats 3   |   "
     "dfgctl run digits --method dfg --set dfg.rho=0,0.25,0.5,0.75,1   |   "
-    "dfgctl run fmnist --source mnist --repeats 5 --dry-run"
+    "dfgctl run fmnist --source mnist --repeats 5 --dry-run   |   "
+    "dfgctl run ./pictures --backbone resnet50"
 )
 
 
@@ -40,10 +40,16 @@ def register(app: typer.Typer) -> None:
 
 @reported
 def run(
-    dataset: Annotated[str, typer.Argument(help="The data set: the name of a recipe.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="The data set: a recipe's name, a recipe's file (my.toml), or a folder of your "
+            "own pictures (./folder)."
+        ),
+    ],
     imbalance: Annotated[
         str | None,
-        typer.Option(help="Majority to minority, R:1. \\[default: the recipe's]"),
+        typer.Option(help="Majority to minority, R:1, or as-is. \\[default: the recipe's]"),
     ] = None,
     majority: Annotated[
         int | None, typer.Option(help="Number of majority classes. \\[default: the recipe's]")
@@ -57,7 +63,10 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first repeats.")] = 0,
     method: Annotated[
-        list[str] | None, typer.Option(help="A method; may be repeated. \\[default: all]")
+        list[str] | None,
+        typer.Option(
+            help="A method, or package.module:Class; may be repeated. \\[default: all of ours]"
+        ),
     ] = None,
     source: Annotated[
         str | None, typer.Option(help="The source data set. \\[default: the recipe's first]")
@@ -69,6 +78,23 @@ def run(
         list[str] | None,
         typer.Option("--set", help="A setting, section.key=value; values with commas are a sweep."),
     ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="How the ledger is read: paper or released (dfgctl ledger).")
+    ] = "paper",
+    split: Annotated[
+        str | None,
+        typer.Option(help="Where dfg splits ResNet-50: block1 to block4 (Table 3)."),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="The network for a folder: lenet5, vgg16 or resnet50.")
+    ] = None,
+    test_fraction: Annotated[
+        float | None,
+        typer.Option(help="Share of a folder's pictures that tests, where it has no test/."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at a folder's broken pictures.")
+    ] = False,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps of every method, for a trial.")
     ] = None,
@@ -99,10 +125,16 @@ def run(
 
     Only what is not finished yet is trained: an interrupted command, typed again, goes on.
     """
-    from dfgctl.dispatch.plan import Request, check
+    from dfgctl.cli.planning import check_weights, plan_for, target_of
+    from dfgctl.dispatch.request import Request, check
+    from dfgctl.registry.engine import home
 
+    folder = home(registry)
+    target = target_of(dataset, backbone, test_fraction, strict, folder, keep=not dry_run)
     request = Request(
-        dataset=dataset,
+        dataset=target.recipe.name,
+        recipe=target.recipe,
+        info=target.info,
         imbalance=imbalance,
         majority=majority,
         combinations=combinations,
@@ -112,6 +144,8 @@ def run(
         source_weights=source_weights,
         methods=tuple(method or ()),
         settings=tuple(settings or ()),
+        protocol=protocol,
+        split=split or "",
         steps=steps,
         eval_every=eval_every,
         validation=validation,
@@ -121,16 +155,20 @@ def run(
     checked = check(request)
     pack_size = _pack(pack)
     if dry_run:
-        _dry_run(checked, data_dir, open_registry(registry, optional=True), force, json)
+        from dfgctl.cli.dry_run import show_plan
+
+        plan = plan_for(checked, target, data_dir, folder, keep=False)
+        show_plan(plan, open_registry(registry, optional=True), force, json)
         return
     from dfgctl.dispatch.worker import Place, Worker, auto_pack, choose_device
 
     torch_device = choose_device(device)
     if source_weights is not None:
-        _check_weights(source_weights, checked.recipe.backbone)
+        check_weights(source_weights, checked)
     store = open_registry(registry, create=True)
     assert store is not None
-    plan = _plan(checked, data_dir, store.folder, download=True)
+    plan = plan_for(checked, target, data_dir, store.folder, keep=True)
+    store.keep_card(plan.card)
     store.enqueue(plan.runs, force)
     status = store.statuses(r.id for r in plan.runs)
     missing = [r for r in plan.runs if status[r.id] in ("queued", "running")]
@@ -154,62 +192,9 @@ def _pack(text: str) -> int | None:
     return int(text)
 
 
-def _check_weights(file: Path, name: str) -> None:
-    """Read the weights that the user named, so that nothing is queued that cannot start."""
-    from dfgctl.networks.backbones import backbone
-    from dfgctl.pretraining import read_weights
-
-    read_weights(file, backbone(name))
-
-
-def _plan(checked: "Checked", data_dir: Path, folder: Path, download: bool) -> "Plan":
-    """Make the plan, from manifests; download what is missing if that is allowed."""
-    from dfgctl.data.catalog import DATASETS
-    from dfgctl.data.manifest import ChecksumCache
-    from dfgctl.dispatch.plan import make
-
-    cache = ChecksumCache(folder / "manifests" / "checksums.json", keep=download)
-    target = _manifest(DATASETS[checked.recipe.name].name, data_dir, cache, download)
-    weights = checked.request.source_weights
-    if weights is not None:
-        if not weights.is_file():
-            raise InputError(f"There is no file {weights}: --source-weights takes safetensors.")
-        return make(checked, target, None, cache.sha256(weights))
-    source = None
-    if any(m != "original" for m in checked.methods):
-        source = _manifest(checked.source, data_dir, cache, download)
-    return make(checked, target, source)
-
-
-def _manifest(name: str, data_dir: Path, cache: "ChecksumCache", download: bool) -> "Manifest":
-    from dfgctl.data.catalog import DATASETS
-    from dfgctl.data.manifest import manifest, missing_files
-
-    info = DATASETS[name]
-    if download and missing_files(info, data_dir):
-        from dfgctl.data.fetch import fetch
-
-        err().print(f"{info.title} is not in {escape(str(data_dir))}: downloading it.")
-        fetch(info, data_dir)
-    return manifest(info, data_dir, cache)
-
-
-def _unready(
-    plan: "Plan", missing: "Sequence[PlannedRun]", store: "Registry | None"
-) -> "list[SourceSpec]":
-    """Return the source networks that are still to be trained."""
-    needed = {run.spec.source_identity for run in missing}
-    return [
-        spec
-        for spec in plan.sources
-        if spec.identity() in needed
-        and spec.weights_digest is None
-        and (store is None or store.source(spec.identity()) is None)
-    ]
-
-
 def _announce(plan: "Plan", missing: "Sequence[PlannedRun]", store: "Registry") -> None:
     from dfgctl.cli.names import duration
+    from dfgctl.cli.planning import unready
     from dfgctl.dispatch.estimate import estimate
 
     console = err()
@@ -219,7 +204,7 @@ def _announce(plan: "Plan", missing: "Sequence[PlannedRun]", store: "Registry") 
     )
     if missing:
         known = store.runs(dataset=plan.recipe.name)
-        guess = estimate(missing, known, plan.recipe, _unready(plan, missing, store))
+        guess = estimate(missing, known, plan.recipe, unready(plan, missing, store))
         if guess.seconds is not None:
             console.print(f"About {duration(guess.seconds)}, by {guess.basis}.")
     for note in plan.notes:
@@ -255,64 +240,3 @@ def _failures(failed: "list[Run]") -> str:
         f"{len(failed)} runs did not finish ({listed}).{why}{again} "
         f"See dfgctl runs show {short(failed[0].id)}."
     )
-
-
-def _dry_run(
-    checked: "Checked", data_dir: Path, store: "Registry | None", force: bool, json: bool
-) -> None:
-    from rich.table import Table
-
-    from dfgctl.cli.names import combination, duration, short, size
-    from dfgctl.dispatch.estimate import estimate
-
-    folder = store.folder if store else Path(DEFAULT_REGISTRY).parent
-    plan = _plan(checked, data_dir, folder, download=False)
-    known = store.runs(dataset=plan.recipe.name) if store else []
-    by_id = {r.id: r for r in known}
-    status = {r.id: by_id[r.id].status if r.id in by_id else "new" for r in plan.runs}
-    missing = [r for r in plan.runs if force or r.id not in by_id or not by_id[r.id].ended]
-    guess = estimate(missing, known, plan.recipe, _unready(plan, missing, store))
-    if json:
-        print_json(
-            [
-                {
-                    "id": r.id,
-                    "dataset": r.spec.dataset,
-                    "method": r.spec.method,
-                    "source": r.spec.source,
-                    "ratio": r.spec.ratio,
-                    "combination": list(r.spec.combination),
-                    "seed": r.spec.seed,
-                    "steps": r.spec.steps,
-                    "set": dict(r.sweep),
-                    "class_counts": list(r.class_counts),
-                    "status": status[r.id],
-                }
-                for r in plan.runs
-            ]
-        )
-        return
-    table = Table(title=f"{plan.recipe.name}: {len(plan.runs)} runs", title_justify="left")
-    for column in ("Run", "Method", "Majority", "Seed", "Steps", "Set", "Status"):
-        table.add_column(column, justify="right" if column in ("Seed", "Steps") else "left")
-    for r in plan.runs:
-        swept = ", ".join(f"{key}={value}" for key, value in r.sweep.items())
-        table.add_row(
-            short(r.id),
-            r.spec.method,
-            combination(r.spec),
-            str(r.spec.seed),
-            f"{r.spec.steps:,}",
-            swept,
-            status[r.id],
-        )
-    console = out()
-    console.print(table)
-    time = "unknown" if guess.seconds is None else f"about {duration(guess.seconds)}"
-    console.print(
-        f"{len(missing)} to train: {time}, by {guess.basis}; about {size(guess.disk)} of disk."
-        if missing
-        else "All are finished already."
-    )
-    for note in plan.notes:
-        console.print(f"[yellow]Note:[/yellow] {escape(note)}")

@@ -16,12 +16,18 @@ def command_of(run: "Run", source: "Source | None") -> str:
         run: the run.
         source: its source network, where it has one that is ready.
     """
-    from dfgctl import recipe as recipes
+    from dfgctl.recipe import departures
+    from dfgctl.templates import recipe_of
 
     spec = run.spec
-    recipe = recipes.load(spec.dataset)
-    sections = type(recipe).model_fields
-    words = ["dfgctl", "run", spec.dataset, "--method", spec.method, "--imbalance", spec.ratio]
+    recipe = recipe_of(spec)
+    words = ["dfgctl", "run", spec.dataset]
+    if run.card is not None and run.card.folder is not None:
+        words = ["dfgctl", "run", run.card.folder, "--backbone", spec.backbone]
+        if run.card.test_fraction is not None:
+            words += ["--test-fraction", repr(run.card.test_fraction)]
+    method = spec.settings.get("code", {}).get("class", spec.method)
+    words += ["--method", method, "--imbalance", spec.ratio]
     if spec.combination:
         words += ["--majority", str(spec.majority)]
         words += ["--combinations", ",".join(map(str, spec.combination))]
@@ -32,22 +38,19 @@ def command_of(run: "Run", source: "Source | None") -> str:
         words += ["--source", spec.source]
     if spec.protocol != "paper":
         words += ["--protocol", spec.protocol]
-    if spec.method not in sections or spec.steps != recipe.steps(spec.method):
+    if split := spec.settings.get("network", {}).get("split"):
+        words += ["--split", split]
+    if spec.steps != recipe.steps_of(spec):
         words += ["--steps", str(spec.steps)]
     if spec.eval_every != recipe.run.eval_every:
         words += ["--eval-every", str(spec.eval_every)]
     if spec.validation:
         words += ["--validation", repr(spec.validation)]
-    if spec.majority_count != recipe.imbalance.majority_count:
+    if spec.majority_count not in (0, recipe.imbalance.majority_count):
         words += ["--set", f"imbalance.majority_count={spec.majority_count}"]
-    for section, values in spec.settings.items():
-        own = recipe.section(section).values() if section in sections else {}
-        if section == "fidelity":
-            own = dict.fromkeys(values, spec.protocol)
-        for name, value in values.items():
-            if own.get(name) != value and section != "code":
-                text = value if isinstance(value, str) else repr(value)
-                words += ["--set", f"{section}.{name}={text}"]
+    settable = {n: v for n, v in spec.settings.items() if n != "network"}
+    for departure in departures(recipe, settable):
+        words += ["--set", departure]
     return shlex.join(words)
 
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from dfgctl.report.tables import ResultsTable
 
 
+NARROW = 100
+"""Columns of a terminal below which a standard deviation stands under its mean."""
+
+
 class Format(StrEnum):
     """How a table is written."""
 
@@ -43,17 +47,19 @@ def table(
     registry: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
     """Show mean and standard deviation of the accuracy: data sets down, methods across."""
-    from dfgctl import recipe as recipes
+    from dfgctl import templates
     from dfgctl.errors import NothingToShowError
     from dfgctl.report.tables import results
 
-    names = dataset or recipes.names()
-    loaded = {name: recipes.load(name) for name in names}
     store = open_registry(registry)
-    runs = [r for r in store.runs() if r.spec.dataset in loaded] if store else []
+    every = store.runs() if store else []
+    loaded = templates.recipes_of(every, dataset or ())
+    runs = [r for r in every if r.spec.dataset in loaded]
     if not runs:
+        which = f" of {', '.join(dataset)}" if dataset else ""
+        first = dataset[0] if dataset else "digits"
         raise NothingToShowError(
-            f"There are no runs of {', '.join(names)} yet: train some, e.g. dfgctl run {names[0]}."
+            f"There are no runs{which} yet: train some, e.g. dfgctl run {first}."
         )
     made = results(runs, loaded, select)
     if format is Format.rich and output is None:
@@ -70,17 +76,28 @@ def table(
 def show(made: "ResultsTable") -> None:
     """Print a table of results for reading."""
     from rich import box
+    from rich.measure import Measurement
     from rich.table import Table
 
+    console = out()
+    narrow = console.width < NARROW
     view = Table(title="Results", title_justify="left", box=box.SIMPLE_HEAD, show_lines=True)
-    view.add_column("Data set", overflow="fold")
+    view.add_column("Data set", overflow="fold", min_width=16)
     for title in made.methods.values():
-        view.add_column(escape(title), justify="right", overflow="fold")
+        # A title of several words may break, a number may not.
+        view.add_column(escape(title), justify="right", min_width=max(map(len, title.split())))
     for row, cells in made.lines:
         first = [made.label(row), *(f"  {part}" for part in made.settings(row))]
         texts = ["\n".join(cells[method].lines()) for method in made.methods]
+        if narrow:
+            texts = [_stacked(text) for text in texts]
         view.add_row(escape("\n".join(first)), *texts)
-    console = out()
-    console.print(view)
+    least = Measurement.get(console, console.options.update(width=1000), view).minimum
+    console.print(view, width=max(console.width, least), soft_wrap=least > console.width)
     for note in (made.caption, *made.footnotes):
         console.print(escape(note), style="dim")
+
+
+def _stacked(text: str) -> str:
+    """Write a cell in as few columns as it can be read in."""
+    return text.replace(" ± ", "\n± ").replace("not planned", "not\nplanned")

@@ -1,4 +1,4 @@
-"""Batches of a pack: images on the device, one table of indices for each replica."""
+"""Batches of a pack: images at hand, one table of indices for each replica."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dfgctl.data.augment import centred, randomly
+from dfgctl.data.views import VIEWS, View
 from dfgctl.draws import Stream
 
 DRAWS_PER_STEP = 64
 """Batches that one training step may draw from the ``batches`` stream."""
 
+DEVICE_BYTES = 4 * 2**30
+"""Images larger than this stay in the host's memory (or its file cache)."""
+
 
 @dataclass(frozen=True)
 class Images:
-    """Images on the device: pixels (N, C, H, W) as uint8 and labels (N,)."""
+    """Images: pixels (N, C, H, W) as uint8, labels (N,) on the device.
+
+    The pixels of a large data set stay where they are, and only what is taken is moved.
+    """
 
     pixels: Tensor
     labels: Tensor
@@ -25,15 +33,22 @@ class Images:
     def on(
         cls, device: torch.device, pixels: NDArray[np.uint8], labels: NDArray[np.int64]
     ) -> "Images":
-        """Move arrays to a device."""
-        return cls(
-            torch.from_numpy(np.ascontiguousarray(pixels)).to(device),
-            torch.from_numpy(labels).to(device),
-        )
+        """Move arrays to a device, as far as they fit there."""
+        held = torch.from_numpy(np.ascontiguousarray(pixels))
+        if pixels.nbytes <= DEVICE_BYTES:
+            held = held.to(device)
+        return cls(held, torch.from_numpy(labels).to(device))
 
-    def take(self, index: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return images in [-1, 1] and labels at indices of any shape."""
-        return scaled(self.pixels[index], dtype), self.labels[index]
+    @property
+    def device(self) -> torch.device:
+        """Where images are taken to."""
+        return self.labels.device
+
+    def raw(self, index: Tensor | slice) -> Tensor:
+        """Return pixels as they are stored, on the device."""
+        if isinstance(index, Tensor):
+            index = index.to(self.pixels.device)
+        return self.pixels[index].to(self.device)
 
 
 def scaled(pixels: Tensor, dtype: torch.dtype) -> Tensor:
@@ -45,7 +60,7 @@ class Batches:
     """Draws the batches of a pack.
 
     A batch is drawn independently and with replacement, x ~ P_r as Algorithm 1 writes it, so that
-    it depends on the run, the step and its number in the step alone.
+    it depends on the run, the step and its number in the step alone; so do its crops and flips.
 
     Args:
         images: the training set that all replicas share.
@@ -54,6 +69,7 @@ class Batches:
         batch_size: images in a batch.
         dtype: type of the images drawn.
         stream: names the stream; batches of different names are independent.
+        view: how the network sees pictures.
     """
 
     def __init__(
@@ -64,51 +80,124 @@ class Batches:
         batch_size: int,
         dtype: torch.dtype,
         stream: str = "batches",
+        view: View = VIEWS["lenet5"],
     ) -> None:
         self.images = images
         self.subsets = subsets
         self.run_keys = run_keys
         self.batch_size = batch_size
         self.dtype = dtype
-        device = images.pixels.device
+        self.view = view
+        self.device = images.device
         longest = max(len(s) for s in subsets)
         padded = np.stack([np.pad(s, (0, longest - len(s)), mode="edge") for s in subsets])
-        sizes = torch.tensor([len(s) for s in subsets], device=device)
-        self.index = torch.from_numpy(padded).to(device)  # (R, longest)
-        self.real = torch.arange(longest, device=device) < sizes[:, None]  # (R, longest)
+        sizes = torch.tensor([len(s) for s in subsets], device=self.device)
+        self.index = torch.from_numpy(padded).to(self.device)  # (R, longest)
+        self.real = torch.arange(longest, device=self.device) < sizes[:, None]  # (R, longest)
         self._sizes = sizes[:, None]
-        self._stream = Stream(run_keys, stream, device)
+        self._stream = Stream(run_keys, stream, self.device)
+        self._changes = Stream(run_keys, f"{stream} augmentation", self.device)
+        self._by_class: tuple[Tensor, Tensor, Tensor] | None = None
+
+    @property
+    def count(self) -> int:
+        """Images of the replica that has most."""
+        return self.index.shape[1]
 
     def renamed(self, stream: str) -> "Batches":
         """Return batches of the same images from another stream."""
         return Batches(
-            self.images, self.subsets, self.run_keys, self.batch_size, self.dtype, stream
+            self.images,
+            self.subsets,
+            self.run_keys,
+            self.batch_size,
+            self.dtype,
+            stream,
+            self.view,
         )
 
     def draw(self, step: int, number: int) -> tuple[Tensor, Tensor]:
         """Draw batch ``number`` of a step: images (R, B, C, H, W) in [-1, 1], labels (R, B)."""
+        draw = self._place(step, number)
+        position = self._stream.integers(draw, (self.batch_size,), self._sizes)
+        index = self.index.gather(1, position)
+        return self._seen(index, draw), self.images.labels[index]
+
+    def draw_balanced(self, step: int, number: int) -> tuple[Tensor, Tensor]:
+        """Draw a batch whose classes are uniform over those that have images, like ``draw``."""
+        if self._by_class is None:
+            self._by_class = self._sorted_by_class()
+        index, starts, counts = self._by_class
+        draw = self._place(step, number)
+        words = self._stream.integers(draw, (self.batch_size, 2), 2**62)
+        present = (counts > 0).to(torch.int64)  # (R, K)
+        which = words[..., 0] % present.sum(1, keepdim=True)  # the n-th class that has images
+        label = (present.cumsum(1)[:, None, :] <= which[..., None]).sum(2)  # (R, B)
+        position = starts.gather(1, label) + words[..., 1] % counts.gather(1, label)
+        chosen = index.gather(1, position)
+        return self._seen(chosen, draw), self.images.labels[chosen]
+
+    def class_counts(self, classes: int) -> Tensor:
+        """Return the images of each class that each replica has, (R, K)."""
+        hot = torch.nn.functional.one_hot(self.images.labels[self.index], classes)
+        return (hot * self.real[:, :, None]).sum(1)
+
+    @staticmethod
+    def _place(step: int, number: int) -> int:
+        """Return where in the stream a step's batch stands."""
         if number >= DRAWS_PER_STEP:
             raise ValueError(f"a step may draw {DRAWS_PER_STEP} batches, not {number + 1}")
-        position = self._stream.integers(
-            step * DRAWS_PER_STEP + number, (self.batch_size,), self._sizes
-        )
-        return self.images.take(self.index.gather(1, position), self.dtype)
+        return step * DRAWS_PER_STEP + number
 
-    def sweep(self, chunk: int, per_class: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Go through all images once: images, labels, and which are real, as (R, B, ...).
+    def _seen(self, index: Tensor, draw: int) -> Tensor:
+        """Return images as a training step sees them."""
+        pixels = self.images.raw(index)
+        return scaled(randomly(pixels, self.view, self._changes, draw), self.dtype)
+
+    def _sorted_by_class(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return each replica's indices in the order of classes, and where each class lies."""
+        counts = self.class_counts(int(self.images.labels.max()) + 1)
+        labels = torch.where(self.real, self.images.labels[self.index], counts.shape[1])
+        order = labels.argsort(dim=1, stable=True)
+        return self.index.gather(1, order), counts.cumsum(1) - counts, counts
+
+    def sweep(
+        self, chunk: int, per_class: int = 0, shuffle: int | None = None
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Go through images once, unchanged but for a centre crop.
 
         Args:
             chunk: images of a replica at a time.
             per_class: images of each class at the most; 0 for all.
+            shuffle: names the order in which the first of each class are chosen; None for the
+                subset's own.
+
+        Yields:
+            Images (R, B, ...), labels (R, B), and which are real (R, B), since replicas may have
+            different numbers.
         """
-        real = self.real
+        index, real = self.index, self.real
+        if shuffle is not None:
+            order = Stream(self.run_keys, "sweep", self.device).words(shuffle, (self.count,))
+            order = torch.where(real, order, torch.iinfo(torch.int64).max).argsort(1)
+            index, real = index.gather(1, order), real.gather(1, order)
         if per_class:
-            labels = self.images.labels[self.index]
-            one_hot = torch.nn.functional.one_hot(labels) * real[:, :, None]
-            rank = (one_hot.cumsum(1) * one_hot).sum(2)
-            real = real & (rank <= per_class)
-        for start in range(0, self.index.shape[1], chunk):
+            index, real = self._first_of_each_class(index, real, per_class)
+        for start in range(0, index.shape[1], chunk):
             part = slice(start, start + chunk)
             if bool(real[:, part].any()):
-                x, y = self.images.take(self.index[:, part], self.dtype)
-                yield x, y, real[:, part]
+                pixels = centred(self.images.raw(index[:, part]), self.view)
+                labels = self.images.labels[index[:, part]]
+                yield scaled(pixels, self.dtype), labels, real[:, part]
+
+    def _first_of_each_class(
+        self, index: Tensor, real: Tensor, per_class: int
+    ) -> tuple[Tensor, Tensor]:
+        """Keep the first images of each class, moved together at the front."""
+        one_hot = torch.nn.functional.one_hot(self.images.labels[index]) * real[:, :, None]
+        rank = (one_hot.cumsum(1) * one_hot).sum(2)
+        kept = real & (rank <= per_class)
+        order = (~kept).to(torch.int8).argsort(dim=1, stable=True)
+        longest = int(kept.sum(1).max())
+        order = order[:, :longest]
+        return index.gather(1, order), kept.gather(1, order)

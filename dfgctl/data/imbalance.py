@@ -12,33 +12,49 @@ from numpy.typing import NDArray
 
 from dfgctl import seeding
 from dfgctl.errors import InputError
+from dfgctl.records import RunSpec
+
+AS_IS = "as-is"
+"""The imbalance of a data set that is taken as it is."""
 
 _RATIO = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*:\s*1")
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """An imbalance of ``value`` to 1, at least 1, written as a decimal of up to 9 places."""
+    """An imbalance of ``value`` to 1, at least 1, written as a decimal of up to 9 places.
+
+    A ``value`` of 0 stands for ``as-is``: every class keeps all it has.
+    """
 
     value: Fraction
 
+    @property
+    def as_is(self) -> bool:
+        """Whether the data set is taken as it is."""
+        return self.value == 0
+
     @classmethod
     def parse(cls, text: str) -> "Ratio":
-        """Read ``10:1``.
+        """Read ``10:1`` or ``as-is``.
 
         Raises:
             InputError: it is something else.
         """
+        if text.strip() == AS_IS:
+            return cls(Fraction(0))
         match = _RATIO.fullmatch(text.strip())
         value = Fraction(match[1]) if match else Fraction(0)
         if value < 1:
             raise InputError(
                 f"'{text}' is no imbalance: write majority to minority as R:1 with R at least 1, "
-                "e.g. --imbalance 10:1."
+                "e.g. --imbalance 10:1, or as-is."
             )
         return cls(value)
 
     def __str__(self) -> str:
+        if self.as_is:
+            return AS_IS
         decimal = Decimal(self.value.numerator) / Decimal(self.value.denominator)
         return f"{decimal.normalize():f}:1"
 
@@ -82,6 +98,22 @@ def parse_combinations(
     if len(set(combinations)) != len(combinations):
         raise InputError("A combination is named twice: name each once (--repeats repeats them).")
     return tuple(combinations)
+
+
+def random_combination(key: int, classes: int, majority: int) -> tuple[int, ...]:
+    """Draw a set of majority classes, any with the same chance (F15)."""
+    total = math.comb(classes, majority)
+    # 64 bits more than needed, so that no combination is favoured.
+    words = seeding.words(key, 0, total.bit_length() // 64 + 2)
+    return _unrank(int.from_bytes(words.tobytes(), "little") % total, classes, majority)
+
+
+def first_counts(available: Sequence[int], spec: RunSpec, run_key: int) -> tuple[int, ...]:
+    """Return the images of each class behind a run's first filter weights, drawn anew (F15)."""
+    other = random_combination(
+        seeding.substream(run_key, "first majority classes"), len(available), spec.majority
+    )
+    return class_counts(available, other, Ratio.parse(spec.ratio), spec.majority_count)
 
 
 def combination_at(position: int, classes: int, majority: int) -> tuple[int, ...]:
@@ -144,6 +176,8 @@ def class_counts(
     Raises:
         InputError: minority classes would be empty.
     """
+    if ratio.as_is:
+        return tuple(available)
     minority_count = ratio.minority_count(majority_count)
     if minority_count < 1:
         raise InputError(
@@ -172,14 +206,16 @@ def subset(
     counts: Sequence[int],
     held_out: Sequence[int],
     run_key: int,
+    in_order: bool = False,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Choose which images a run keeps: a seeded sample of each class (F16).
+    """Choose which images a run keeps: a seeded sample of each class, or the first (F16).
 
     Args:
         labels: the training set's labels.
         counts: images that each class keeps.
         held_out: how many of those are for validation.
         run_key: the run's key.
+        in_order: whether a class keeps its first images instead of a sample.
 
     Returns:
         Indices of training and of validation images, class by class.
@@ -189,7 +225,7 @@ def subset(
     for c, (count, out) in enumerate(zip(counts, held_out, strict=True)):
         members = np.flatnonzero(labels == c)
         order = seeding.permutation(seeding.substream(stream, str(c)), len(members))
-        kept = members[order[:count]]
+        kept = members[:count] if in_order else members[order[:count]]
         validation.append(kept[:out])
         train.append(kept[out:])
     return np.concatenate(train), np.concatenate(validation)

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from dfgctl.data.folders import Listing, Picture
 from dfgctl.data.views import View
-from dfgctl.errors import DataCorruptError, InputError
+from dfgctl.errors import DataCorruptError, DataMissingError, InputError
 
 SUFFIXES = (
     ".bmp",
@@ -67,6 +67,60 @@ def read(path: Path, view: View, upright: bool) -> NDArray[np.uint8]:
     return pixels[None] if view.channels == 1 else pixels.transpose(2, 0, 1)
 
 
+def in_folder(place: Path) -> list[Path]:
+    """Return the picture files of a folder and its folders, sorted; or the one that is named.
+
+    Raises:
+        DataMissingError: there is none.
+    """
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise DataMissingError(f"There is no folder {place}: name one with pictures.")
+    found = sorted(
+        p
+        for p in place.rglob("*")
+        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+    )
+    if not found:
+        raise DataMissingError(
+            f"There is no picture in {place} (names end in {', '.join(SUFFIXES)}): name a folder "
+            "that has some."
+        )
+    return found
+
+
+def read_all(
+    files: Sequence[Path], view: View, strict: bool
+) -> tuple[list[Path], NDArray[np.uint8], list[Path]]:
+    """Read pictures that are no data set.
+
+    Args:
+        files: the pictures.
+        view: how the backbone sees pictures.
+        strict: whether a broken one stops instead of being left out.
+
+    Returns:
+        Those that could be read, their pixels (N, channels, stored, stored), and the broken ones.
+
+    Raises:
+        DataCorruptError: one is broken, and ``strict`` was asked for.
+    """
+    good, pixels, broken = [], [], []
+    for file in files:
+        try:
+            pixels.append(read(file, view, upright=True))
+            good.append(file)
+        except BROKEN as error:
+            if strict:
+                raise DataCorruptError(
+                    f"{file} cannot be decoded ({error}): mend or delete it, or leave --strict out."
+                ) from error
+            broken.append(file)
+    shape = (0, view.channels, view.stored, view.stored)
+    return good, np.stack(pixels) if pixels else np.zeros(shape, np.uint8), broken
+
+
 def _plain(image: Image.Image) -> Image.Image:
     """Bring a picture to a mode whose conversion to grey or RGB loses nothing but colour."""
     if image.mode.startswith("I"):  # 16 bits, which convert() would clip at 255
@@ -88,7 +142,7 @@ def undecodable(
     def whole(picture: Picture) -> bool:
         try:
             read(root / picture.path, view, upright)
-        except _BROKEN:
+        except BROKEN:
             return False
         return True
 
@@ -138,7 +192,7 @@ def _write(
         path = listing.root / picture.path
         try:
             return read(path, view, upright)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise DataCorruptError(
                 f"{path} is broken: it cannot be decoded ({error}). Put a whole {listing.title} "
                 "in its place, or name another folder with --data-dir."
@@ -189,5 +243,5 @@ def _in_order(
                 progress(min(start + CHUNK, len(found)), len(found))
 
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 """What Pillow raises when a picture cannot be decoded."""

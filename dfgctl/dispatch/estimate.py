@@ -45,7 +45,7 @@ def estimate(
         seconds = None if seconds is None or spent is None else seconds + spent
     for source in sources:
         # A step of pre-training costs about what a step of ``original`` does.
-        steps = int(source.settings["steps"])
+        steps = int(source.settings.get("steps", 0))  # published weights need no training
         if recipe.cost is not None and seconds is not None:
             seconds += steps * recipe.cost.original
     disk = sum(
@@ -81,7 +81,8 @@ def _seconds(run: PlannedRun, known: Sequence[Run], recipe: Recipe) -> tuple[flo
     if recipe.cost is None:
         return None, "nothing: no run to go by yet"
     cost = recipe.cost
-    per_step = cost.values()[spec.method]
+    # One's own method costs about what ``original`` does, as far as can be known.
+    per_step = cost.values().get(spec.method, cost.original)
     return (
         spec.steps * per_step + _evaluations(run) * cost.evaluation,
         f"the recipe's measurement ({cost.machine})",

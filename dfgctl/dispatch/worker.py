@@ -10,20 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from dfgctl import provenance
 from dfgctl.data import sources as data_sources
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.catalog import DATASETS
 from dfgctl.data.checksums import ChecksumCache
+from dfgctl.data.files import WeightsFile
 from dfgctl.data.views import VIEWS
 from dfgctl.dispatch.events import Observer
 from dfgctl.dispatch.lease import kept_alive
 from dfgctl.dispatch.plan import Plan
 from dfgctl.errors import InputError, LeaseLostError, SourceBusyError
+from dfgctl.ledger import PAPER, readings
 from dfgctl.methods.base import SourceWeights
-from dfgctl.networks.backbones import backbone
+from dfgctl.networks.backbones import Backbone, backbone
+from dfgctl.networks.weights import write
 from dfgctl.pretraining import pretrain, read_weights
 from dfgctl.records import Claim, Source, SourceSpec
 from dfgctl.registry import Registry
@@ -199,13 +201,14 @@ class Worker:
     def _save(self, run_id: str, attempt: int, weights: Mapping[str, torch.Tensor]) -> None:
         """Write an attempt's final weights; no other attempt has a file of that name."""
         target = self.registry.folder / "weights" / f"{run_id}.{attempt}.safetensors"
-        write_weights(target, {n: t.cpu().contiguous() for n, t in weights.items()})
+        write(target, {n: t.cpu().contiguous() for n, t in weights.items()})
 
     def _load(self, name: str, network: str) -> ImageArrays:
         if (name, network) not in self._data:
             folder = self.registry.folder
+            own = name == self.plan.info.name
             self._data[name, network] = data_sources.load(
-                DATASETS[name],
+                self.plan.info if own else DATASETS[name],
                 self.place.data_dir,
                 VIEWS[network],
                 folder / "prepared",
@@ -225,9 +228,12 @@ class Worker:
         return self._sources[identity]
 
     def _ready_source(self, spec: SourceSpec, check: Callable[[], None]) -> SourceWeights:
-        network = backbone(spec.backbone)
+        network = network_of(spec)
         if self.place.source_weights is not None:
             return self._shelve(spec, self.place.source_weights)
+        files = DATASETS[spec.dataset].files
+        if isinstance(files, WeightsFile):
+            return self._shelve(spec, self.place.data_dir / files.folder / files.name)
         while True:
             known = self.registry.source(spec.identity())
             if known is not None and (path := self._source_file(known)).exists():
@@ -245,8 +251,8 @@ class Worker:
             return self._pretrain(spec, token)
 
     def _shelve(self, spec: SourceSpec, file: Path) -> SourceWeights:
-        """Read weights that the user named, and note where they lie."""
-        weights = read_weights(file, backbone(spec.backbone))
+        """Read weights that were not trained here, and note where they lie."""
+        weights = read_weights(file, network_of(spec))
         known = self.registry.source(spec.identity())
         if known is None or known.path != str(file.resolve()):
             with contextlib.suppress(SourceBusyError):
@@ -262,11 +268,12 @@ class Worker:
         self.observer.source_started(spec)
         try:
             with kept_alive(lambda: self.registry.beat_source(identity, token)):
+                settings = {k: v for k, v in spec.settings.items() if k != "fidelity"}
                 weights, accuracy = pretrain(
-                    backbone(spec.backbone),
+                    network_of(spec),
                     self._load(spec.dataset, spec.backbone),
                     info.class_count,
-                    SourceSettings.model_validate(spec.settings),
+                    SourceSettings.model_validate(settings),
                     self.place.device,
                     self.observer.source_stepped,
                 )
@@ -275,7 +282,7 @@ class Worker:
                 self.registry.release_source(identity, token)
             raise
         name = f"sources/{identity}.safetensors"
-        write_weights(self.registry.folder / name, dict(weights.state))
+        write(self.registry.folder / name, dict(weights.state))
         self.registry.finish_source(
             identity,
             token,
@@ -294,13 +301,6 @@ class Worker:
         return self.registry.folder / source.path
 
 
-def write_weights(target: Path, state: dict[str, torch.Tensor]) -> None:
-    """Write a safetensors file beside its place and move it there, so that it is never half."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        save_file(state, beside)
-        beside.replace(target)
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+def network_of(spec: SourceSpec) -> Backbone:
+    """Return the network that a source network is, with the switches that change it."""
+    return backbone(spec.backbone, readings=readings(PAPER, spec.settings.get("fidelity", {})))

@@ -1,18 +1,19 @@
 """What every method is given, what it must do, and the networks that methods start from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from dfgctl.data.batches import Batches
+from dfgctl.ledger import PAPER_READINGS, Readings
 from dfgctl.losses import cross_entropy
 from dfgctl.networks.backbones import Backbone, seeded
 from dfgctl.pack import Replicated, descend
-from dfgctl.settings import RegSettings, Section
+from dfgctl.settings import RegSettings, Section, TrainingSettings
 
 S = TypeVar("S", bound=Section)
 
@@ -40,6 +41,8 @@ class Context:
         run_keys: the runs' keys, R of them.
         batches: draws the pack's batches.
         source: the source network; None for a method that starts from random weights.
+        readings: how the ledger's switches are read.
+        first_batches: images behind the first filter weights, where they are others (F15).
     """
 
     backbone: Backbone
@@ -47,20 +50,51 @@ class Context:
     run_keys: tuple[int, ...]
     batches: Batches
     source: SourceWeights | None
+    readings: Readings = PAPER_READINGS
+    first_batches: Batches | None = None
 
     def place(self, networks: Replicated) -> Replicated:
         """Move networks to the device and type of the batches."""
-        return networks.to(self.batches.images.pixels.device, self.batches.dtype)
+        return networks.to(self.batches.device, self.batches.dtype)
 
 
 class Method(ABC, Generic[S]):
     """A way to train a pack of classifiers.
 
-    A subclass builds its networks in ``__init__``, E and C among them, and trains them in ``step``.
+    A subclass builds its networks in ``__init__(self, context, settings, *sections)``, E and C
+    among them, and trains them in ``step``. All tensors have a leading replica axis, (R, B, ...),
+    and losses are one number a replica, (R,).
+
+    Attributes:
+        name: its id on the command line and in ``--set name.key=value``.
+        title: its name in tables.
+        Settings: its settings, each with a default where it is a method of one's own.
+        sections: sections of the recipe that it reads beside its own, e.g. ``reg``.
+        needs_source: whether it starts from a source network.
+        bounded: whether C's head sees tanh of the last hidden layer.
+        E: the feature extractor.
+        C: the feature classifier.
     """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    Settings: ClassVar[type[TrainingSettings]]
+    sections: ClassVar[tuple[str, ...]] = ()
+    needs_source: ClassVar[bool] = True
+    bounded: ClassVar[bool] = False
 
     E: Replicated
     C: Replicated
+
+    @abstractmethod
+    def __init__(self, context: Context, settings: S, *sections: Any) -> None:
+        """Build the networks.
+
+        Args:
+            context: the pack.
+            settings: the method's own settings.
+            sections: the other sections that it reads, in the order of ``sections``.
+        """
 
     @abstractmethod
     def step(self, step: int) -> dict[str, Tensor]:
@@ -96,9 +130,13 @@ class Method(ABC, Generic[S]):
         for network in (self.E, self.C):
             network.eval()
         logits: Tensor = self.C(self.E(images))
+        self.training_mode()
+        return logits
+
+    def training_mode(self) -> None:
+        """Set E and C to training mode, after an evaluation."""
         for network in (self.E, self.C):
             network.train()
-        return logits
 
 
 def random_networks(context: Context) -> tuple[Replicated, Replicated]:
@@ -114,7 +152,8 @@ def random_networks(context: Context) -> tuple[Replicated, Replicated]:
 def source_networks(context: Context) -> tuple[Replicated, Replicated]:
     """Return E and C with the source's weights.
 
-    The head stays random where the source has another number of classes (F22).
+    The head stays random where the source has another number of classes, and always on ResNet-50
+    (F22).
     """
     assert context.source is not None
     backbone = context.backbone
@@ -122,31 +161,42 @@ def source_networks(context: Context) -> tuple[Replicated, Replicated]:
     classifier = [
         seeded(lambda: backbone.classifier(context.classes), key, "C") for key in context.run_keys
     ]
-    keep_head = context.source.classes == context.classes
     for network in extractor:
         network.load_state_dict(context.source.part("E"))
     for network in classifier:
         own = network.state_dict()
         for name, tensor in context.source.part("C").items():
-            if keep_head or not name.startswith(f"{backbone.head}."):
+            # A dropout's stream is the run's own, not the source's.
+            if not name.endswith((".key", ".count")) and not _new_head(context, name):
                 own[name] = tensor
         network.load_state_dict(own)
     return context.place(Replicated(extractor)), context.place(Replicated(classifier))
 
 
+def _new_head(context: Context, name: str) -> bool:
+    """Say whether a parameter of C belongs to a head that is not the source's (F22)."""
+    return not _keeps_head(context) and name.startswith(f"{context.backbone.head}.")
+
+
+def _keeps_head(context: Context) -> bool:
+    assert context.source is not None
+    return context.backbone.keeps_head and context.source.classes == context.classes
+
+
 def frozen_source(context: Context, reg: RegSettings) -> tuple[Replicated, Replicated]:
     """Return E_S and C_S for reference, able to classify the target's classes (F17).
 
-    Where the source has another number of classes, a new head is trained alone on the target's
-    training images, as DELTA's authors do: SGD (momentum 0.9, weight decay 1e-4) whose rate falls
-    to a tenth in 6 epochs.
+    Where the source's head is not kept (F22), a new one is trained alone on the target's training
+    images, as DELTA's authors do: SGD (momentum 0.9, weight decay 1e-4) whose rate falls to a tenth
+    in 6 epochs.
     """
     extractor, classifier = source_networks(context)
-    assert context.source is not None
-    if context.source.classes != context.classes:
+    for network in (extractor, classifier):
+        network.eval()
+    if not _keeps_head(context):
         _train_head(context, reg, extractor, classifier)
     for network in (extractor, classifier):
-        network.requires_grad_(False).eval()
+        network.requires_grad_(False)
     return extractor, classifier
 
 
@@ -157,7 +207,7 @@ def _train_head(
     optimizer = torch.optim.SGD(head, lr=reg.head_lr, momentum=0.9, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.1 ** (1 / 6))
     batches = context.batches.renamed("head batches")
-    per_epoch = -(-batches.index.shape[1] // batches.batch_size)
+    per_epoch = -(-batches.count // batches.batch_size)
     for epoch in range(reg.head_epochs):
         for i in range(per_epoch):
             x, y = batches.draw(epoch * per_epoch + i, 0)
@@ -167,8 +217,38 @@ def _train_head(
         schedule.step()
 
 
-def adam(networks: Replicated, lr: float, settings: Any, **only: Any) -> torch.optim.Adam:
+def adam(networks: Replicated, lr: float, settings: Any) -> torch.optim.Adam:
     """Return Adam over a network's parameters with the settings' decay rates."""
     return torch.optim.Adam(
-        networks.parameter_list(**only), lr=lr, betas=(settings.beta1, settings.beta2), fused=True
+        networks.parameter_list(), lr=lr, betas=(settings.beta1, settings.beta2), fused=True
     )
+
+
+def optimizer(
+    networks: Replicated, lr: float, settings: Any, wanted: Callable[[str], bool] | None = None
+) -> torch.optim.Optimizer:
+    """Return the settings' optimiser over a network's parameters, all or those that are wanted."""
+    parameters = networks.parameter_list(wanted)
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=lr, momentum=settings.momentum)
+    betas = (settings.beta1, settings.beta2)
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)
+
+
+class Schedule:
+    """Learning rates that fall to a tenth after a step, as the step alone says.
+
+    Args:
+        decay_step: the last step at the full rates; 0 for no fall.
+        optimizers: those that are changed.
+    """
+
+    def __init__(self, decay_step: int, *optimizers: torch.optim.Optimizer) -> None:
+        self.decay_step = decay_step
+        self._groups = [(group, group["lr"]) for o in optimizers for group in o.param_groups]
+
+    def at(self, step: int) -> None:
+        """Set the rates of a step."""
+        if self.decay_step:
+            for group, rate in self._groups:
+                group["lr"] = rate * 0.1 if step > self.decay_step else rate

@@ -1,9 +1,9 @@
-"""``delta``: fine-tuning of all weights, with feature maps held near the source's (Li et al.)."""
+"""``delta``: fine-tuning whose feature maps stay near the source's (DELTA, Li et al. 2019)."""
 
 from torch import Tensor
 
 from dfgctl.losses import cross_entropy
-from dfgctl.methods.base import Context, Method, adam, source_networks
+from dfgctl.methods.base import Context, Method, Schedule, optimizer, source_networks
 from dfgctl.methods.regulariser import Regulariser
 from dfgctl.pack import descend
 from dfgctl.settings import DeltaSettings, RegSettings
@@ -12,25 +12,35 @@ from dfgctl.settings import DeltaSettings, RegSettings
 class Delta(Method[DeltaSettings]):
     """DELTA: cross-entropy + alpha * feature distance + beta * 1/2 ||head||^2.
 
-    The distance is taken at E's output and at the layers of F19, weighed by channel (F18).
+    The distance is taken at E's output and at the layers of F19, weighed by channel (F18). On
+    ResNet-50 it is taken as its authors' code does: at the last convolution of all four blocks.
 
-    Departures: F17, F18, F19, F22.
+    Departures: F17, F18, F19, F22; F09, F14, F16, F19, F27 and F29 can be read both ways.
     """
+
+    name = "delta"
+    title = "DELTA"
+    Settings = DeltaSettings
+    sections = ("reg",)
 
     def __init__(self, context: Context, settings: DeltaSettings, reg: RegSettings) -> None:
         self.batches = context.batches
         self.E, self.C = source_networks(context)
-        self.regulariser = Regulariser(context, reg)
-        self.optimizers = [adam(self.E, settings.lr, settings), adam(self.C, settings.lr, settings)]
+        self.regulariser = Regulariser(
+            context, reg, convolutions=bool(context.backbone.extractor_maps)
+        )
+        self.optimizers = [optimizer(n, settings.lr, settings) for n in (self.E, self.C)]
+        self.schedule = Schedule(settings.lr_decay_step, *self.optimizers)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Train one step."""
+        self.schedule.at(step)
         x, y = self.batches.draw(step, 0)
         source_maps = self.regulariser.source_maps(x)
-        features = self.E(x)
+        features, compared = self.regulariser.extract(self.E, x)
         logits, *maps = self.C(features, maps=True)
         entropy = cross_entropy(logits, y)
-        omega = self.regulariser.extractor_term(features, source_maps)
+        omega = self.regulariser.extractor_term(compared, source_maps)
         omega = omega + self.regulariser.classifier_term(self.C, tuple(maps), source_maps)
         descend(self.optimizers, entropy + omega)
         return {"loss": entropy.detach(), "omega": omega.detach()}

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from dfgctl.attention import filter_weights, mixed_weights, thresholded
+from dfgctl.data.batches import Batches
 from dfgctl.draws import Stream
 from dfgctl.losses import (
     classifier_loss,
@@ -13,80 +14,100 @@ from dfgctl.losses import (
     generator_loss,
     gradient_penalty,
 )
-from dfgctl.methods.base import Context, Method, adam, source_networks
-from dfgctl.methods.regulariser import Regulariser
+from dfgctl.methods.base import Context, Method, Schedule, adam, optimizer, source_networks
+from dfgctl.methods.regulariser import Maps, Regulariser
 from dfgctl.networks.backbones import seeded
-from dfgctl.networks.discriminator import DISCRIMINATORS
-from dfgctl.networks.generator import GENERATORS
+from dfgctl.networks.discriminator import discriminator
+from dfgctl.networks.generator import generator
 from dfgctl.pack import Replicated, descend
 from dfgctl.settings import DfgSettings, RegSettings
 
-WEIGHT_CHUNK = 512
-"""Images of a replica whose filter weights are computed at a time."""
+RELEASED_THRESHOLDS = (0.90, 0.95)
+"""Of the first filter weights and of later ones (F03)."""
+
+RELEASED_GATE = 0.05
+"""E's last loss must be below it for an update of the filter weights (F07)."""
+
+RELEASED_IMAGES = 10
+"""Images of each class behind the filter weights (F13)."""
+
+RELEASED_ADDED = 1e-16
+"""What is added to the gradient in the penalty (F23)."""
 
 
 class Dfg(Method[DfgSettings]):
     """DFG: generator G, discriminator D, feature extractor E and feature classifier C.
 
     Lines 14, 15 and 19 use the batch and the noise of lines 10 and 11, as Algorithm 1 prints it;
-    features are computed anew after each update.
+    features are computed anew after each update. On ResNet-50 E and C go down by SGD.
 
-    Departures: F01 to F08, F10 to F13, F17 to F26 and F28, each in the reading ``paper``.
+    Departures: F02, F10, F17, F18, F20 to F22, F25, F26 and F30; F01, F03 to F09, F11 to F16, F19,
+    F23, F24 and F27 to F29 can be read both ways.
     """
+
+    name = "dfg"
+    title = "DFG"
+    Settings = DfgSettings
+    sections = ("reg",)
 
     def __init__(self, context: Context, settings: DfgSettings, reg: RegSettings) -> None:
         self.settings = settings
         self.context = context
         self.batches = context.batches
-        device = self.batches.images.pixels.device
-        keys = context.run_keys
-        self.noise = Stream(keys, "noise", device)
-        self.labels = Stream(keys, "generated labels", device)
-        self.epsilon = Stream(keys, "interpolation", device)
+        self.readings = readings = context.readings
+        self.window = self.batches.renamed("window")  # F12
+        keys, backbone = context.run_keys, context.backbone
+        self.noise = Stream(keys, "noise", self.batches.device)
+        self.labels = Stream(keys, "generated labels", self.batches.device)
+        self.epsilon = Stream(keys, "interpolation", self.batches.device)
 
         # Line 1: E and C start from the source's weights, G and D from random ones.
         self.E, self.C = source_networks(context)
-        make_g, make_d = GENERATORS[context.backbone.name], DISCRIMINATORS[context.backbone.name]
-        self.G = context.place(
-            Replicated(
-                [seeded(lambda: make_g(settings.noise, context.classes), k, "G") for k in keys]
-            )
-        )
+        name, split = backbone.name, backbone.split
+
+        def make_g() -> torch.nn.Module:
+            return generator(name, split, settings.noise, context.classes, readings)
+
+        def make_d() -> torch.nn.Module:
+            return discriminator(name, split, readings)
+
+        self.G = context.place(Replicated([seeded(make_g, k, "G") for k in keys]))
         self.D = context.place(Replicated([seeded(make_d, k, "D") for k in keys]))
-        self.adam_E = adam(self.E, settings.eta_E, settings)
-        self.adam_C = adam(self.C, settings.eta_C, settings)
+        self.optimizer_E = optimizer(self.E, settings.eta_E, settings)
+        self.optimizer_C = optimizer(self.C, settings.eta_C, settings)
         self.adam_G = adam(self.G, settings.eta_G, settings)
         self.adam_D = adam(self.D, settings.eta_D, settings)
+        self.schedule = Schedule(settings.lr_decay_step, self.optimizer_E, self.optimizer_C)
 
         # Lines 2 to 4: the filter weights of the source on the target's images.
-        self.regulariser = Regulariser(context, reg)
-        self.W_source = self._filter_weights(self.regulariser.E_S, self.regulariser.C_S)
+        self.regulariser = Regulariser(context, reg, opposite="F01" in readings)
+        first = context.first_batches or self.batches  # F15
+        self.W_source = self._filter_weights(self.regulariser.E_S, self.regulariser.C_S, first, 0)
         self.W = self.W_source  # (R, K, n_f), before the threshold
-        self.W_star = thresholded(self.W, settings.delta)
-        self.history = [(0, self.W)]
+        self.W_star = self._selected(first=True)
+        everywhere = torch.ones(len(keys), dtype=torch.bool, device=self.batches.device)
+        self.history = [(0, self.W, everywhere)]
+        self.loss_E = torch.full((len(keys),), float("inf"), device=self.batches.device)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Train one step: lines 6 to 25."""
         s = self.settings
+        self.schedule.at(step)
         losses: dict[str, Tensor] = {}
 
         for t in range(s.n_D):
-            x, _ = self.batches.draw(step, t)  # line 7
+            x, _ = self._critic_batch(step, t)  # line 7
             z, y_hat = self._noise(step, t)  # line 8
             losses["L_D"] = self._update_D(x, z, y_hat, step, t)  # line 9
         z, y_hat = self._noise(step, s.n_D)  # line 10
-        x, y = self.batches.draw(step, s.n_D)  # line 11
+        x, y = self._real_batch(step)  # line 11
         loss = generator_loss(self.D(self._generate(z, y_hat)))  # Eq. 2
         losses["L_G"] = self._descend(self.adam_G, loss)  # line 12
 
         if step % s.n_C1 == 0:  # line 13
             loss = self._joint_loss(self._real(x), y, self._generate(z, y_hat), y_hat)  # line 14
             losses["L_C^c"] = self._descend(self.adam_G, loss)  # line 15
-            source_maps = self.regulariser.source_maps(x)
-            loss = self._extractor_loss(x, y, source_maps)  # Eq. 3
-            losses["L_E"] = self._descend(self.adam_E, loss)  # line 16
-            loss = self._real_loss(self._real(x), y, source_maps)  # Eq. 4a
-            losses["L_C^r"] = self._descend(self.adam_C, loss)  # line 17
+            losses |= self._update_E_and_C(x, y)  # lines 16 and 17
 
         if step % s.n_C2 == 0:  # line 18
             with torch.no_grad():
@@ -96,7 +117,7 @@ class Dfg(Method[DfgSettings]):
             entropy_g = cross_entropy(self.C(generated), y_hat)  # Eq. 4b
             loss = classifier_loss(entropy_r, entropy_g, joint, s.alpha, s.beta, s.gamma)  # Eq. 4
             losses["L_C^g"] = entropy_g.detach()
-            losses["L_C"] = self._descend(self.adam_C, loss)  # line 20
+            losses["L_C"] = self._descend(self.optimizer_C, loss)  # line 20
 
         if step % s.n_W == 0:  # line 21
             self._update_weights(step)  # lines 22 to 25
@@ -109,21 +130,36 @@ class Dfg(Method[DfgSettings]):
         epsilon = self.epsilon.uniform(
             step * self.settings.n_D + t, y_hat.shape[1:], dtype=real.dtype
         )
-        penalty = gradient_penalty(self.D, real, generated, epsilon)
+        added = RELEASED_ADDED if "F23" in self.readings else 0.0
+        penalty = gradient_penalty(self.D, real, generated, epsilon, added)
         # One call for both: D treats each image alone.
         scores = self.D(torch.cat([real, generated], dim=1))
         score_r, score_g = scores.split(y_hat.shape[1], dim=1)
         loss = critic_loss(score_r, score_g, penalty, self.settings.gp_lambda)
         return self._descend(self.adam_D, loss)
 
-    def _extractor_loss(self, x: Tensor, y: Tensor, source_maps: tuple[Tensor, ...]) -> Tensor:
-        """Eq. 3 and E's own regulariser (F11)."""
-        features = self.E(x)
-        omega = self.regulariser.extractor_term(features, source_maps)
-        return cross_entropy(self.C(features), y) + omega
+    def _update_E_and_C(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Lines 16 and 17: E goes down Eq. 3, then C down Eq. 4a (F11)."""
+        source_maps = self.regulariser.source_maps(x)
+        if "F11" in self.readings:
+            features = self.E(x)
+            logits, *maps = self.C(features, maps=True)
+            entropy = cross_entropy(logits, y)
+            loss_E = entropy + self.regulariser.extractor_term((features,), source_maps)
+            loss_C = entropy + self.regulariser.classifier_term(self.C, tuple(maps), source_maps)
+            descend((self.optimizer_E, self.optimizer_C), loss_E + loss_C)
+        else:
+            features = self.E(x)
+            omega = self.regulariser.extractor_term((features,), source_maps)
+            loss_E = cross_entropy(self.C(features), y) + omega  # Eq. 3
+            descend(self.optimizer_E, loss_E)
+            loss_C = self._real_loss(self._real(x), y, source_maps)  # Eq. 4a
+            descend(self.optimizer_C, loss_C)
+        self.loss_E = loss_E.detach()
+        return {"L_E": loss_E.detach(), "L_C^r": loss_C.detach()}
 
-    def _real_loss(self, real: Tensor, y: Tensor, source_maps: tuple[Tensor, ...]) -> Tensor:
-        """Eq. 4a and C's own regulariser (F11)."""
+    def _real_loss(self, real: Tensor, y: Tensor, source_maps: tuple[Maps, Maps]) -> Tensor:
+        """Eq. 4a and C's own regulariser."""
         logits, *maps = self.C(real, maps=True)
         omega = self.regulariser.classifier_term(self.C, tuple(maps), source_maps)
         return cross_entropy(logits, y) + omega
@@ -145,6 +181,18 @@ class Dfg(Method[DfgSettings]):
         generated: Tensor = self.G(z, hot, hot @ self.W_star)
         return generated
 
+    def _critic_batch(self, step: int, t: int) -> tuple[Tensor, Tensor]:
+        """Draw a real batch for the critic's update t (F12)."""
+        if "F12" in self.readings:
+            return self.window.draw(step - 1 + t, 0)
+        return self.batches.draw(step, t)
+
+    def _real_batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Draw the real batch of lines 11 to 20 (F12)."""
+        if "F12" in self.readings:
+            return self._critic_batch(step, 0)
+        return self.batches.draw(step, self.settings.n_D)
+
     def _noise(self, step: int, t: int) -> tuple[Tensor, Tensor]:
         """Noise uniform on [-1, 1], (R, B, noise), and classes uniform over all, (R, B) (F20)."""
         s = self.settings
@@ -154,23 +202,47 @@ class Dfg(Method[DfgSettings]):
 
     def _update_weights(self, step: int) -> None:
         """Lines 22 to 25: the target's filter weights, mixed with the source's (Eq. 7)."""
-        for network in (self.E, self.C):
-            network.eval()  # F28
-        target = self._filter_weights(self.E, self.C)
-        for network in (self.E, self.C):
-            network.train()
-        self.W = mixed_weights(self.W_source, target, self.settings.rho)
-        self.W_star = thresholded(self.W, self.settings.delta)
-        self.history.append((step, self.W))
+        update = torch.ones_like(self.loss_E, dtype=torch.bool)
+        if "F07" in self.readings:
+            update = self.loss_E < RELEASED_GATE
+            if not bool(update.any()):
+                return
+        if "F28" not in self.readings:
+            for network in (self.E, self.C):
+                network.eval()
+        with self.E.buffers_kept(~update), self.C.buffers_kept(~update):
+            target = self._filter_weights(self.E, self.C, self.batches, step)
+        self.training_mode()
+        rho = 0.0 if "F06" in self.readings else self.settings.rho
+        chosen = update[:, None, None]
+        self.W = torch.where(chosen, mixed_weights(self.W_source, target, rho), self.W)
+        self.W_star = torch.where(chosen, self._selected(first=False), self.W_star)
+        self.history.append((step, self.W, update))
 
-    def _filter_weights(self, extractor: Replicated, classifier: Replicated) -> Tensor:
+    def _selected(self, first: bool) -> Tensor:
+        """W*: the weights above the threshold (F03), on the scale of F04."""
+        delta = self.settings.delta
+        if "F03" in self.readings:
+            delta = RELEASED_THRESHOLDS[0 if first else 1]
+        kept = thresholded(self.W, delta)
+        return kept / kept.shape[2] if "F04" in self.readings else kept
+
+    def _filter_weights(
+        self, extractor: Replicated, classifier: Replicated, batches: Batches, update: int
+    ) -> Tensor:
         """Eq. 5 and 6 on the training subset (F13)."""
+        chunk = self.context.backbone.weight_chunk
+        if "F13" in self.readings:
+            sweep = batches.sweep(chunk, RELEASED_IMAGES, shuffle=update)
+        else:
+            sweep = batches.sweep(chunk, self.settings.weight_images)
         return filter_weights(
             extractor,
             classifier,
             f"E.{self.context.backbone.filter_layer}",
-            self.batches.sweep(WEIGHT_CHUNK, self.settings.weight_images),
+            sweep,
             self.context.classes,
+            sign=-1 if "F01" in self.readings else 1,
         )
 
     @staticmethod
@@ -184,9 +256,10 @@ class Dfg(Method[DfgSettings]):
 
     def extra_state(self, replica: int) -> dict[str, Tensor]:
         """Return the filter weights: W*, W(E_S), and W after each update with its step."""
+        own = [(step, w[replica]) for step, w, updated in self.history if updated[replica]]
         return {
             "W_star": self.W_star[replica],
             "W_source": self.W_source[replica],
-            "W_history": torch.stack([w[replica] for _, w in self.history]),
-            "W_history_steps": torch.tensor([step for step, _ in self.history]),
+            "W_history": torch.stack([w for _, w in own]),
+            "W_history_steps": torch.tensor([step for step, _ in own]),
         }

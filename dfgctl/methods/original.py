@@ -3,24 +3,33 @@
 from torch import Tensor
 
 from dfgctl.losses import cross_entropy
-from dfgctl.methods.base import Context, Method, adam, random_networks
+from dfgctl.methods.base import Context, Method, Schedule, optimizer, random_networks
 from dfgctl.pack import descend
 from dfgctl.settings import OriginalSettings
 
 
 class Original(Method[OriginalSettings]):
-    """Plain training with cross-entropy and Adam; no source.
+    """Plain training with cross-entropy; no source.
 
-    Departures: none known; the paper gives no settings for it, the recipe says whose it has.
+    The paper gives no settings for it; the recipe says whose it has.
+
+    Departures: F09, F14, F16, F27 and F29 can be read both ways.
     """
+
+    name = "original"
+    title = "Original"
+    Settings = OriginalSettings
+    needs_source = False
 
     def __init__(self, context: Context, settings: OriginalSettings) -> None:
         self.batches = context.batches
         self.E, self.C = random_networks(context)
-        self.optimizers = [adam(self.E, settings.lr, settings), adam(self.C, settings.lr, settings)]
+        self.optimizers = [optimizer(n, settings.lr, settings) for n in (self.E, self.C)]
+        self.schedule = Schedule(settings.lr_decay_step, *self.optimizers)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Train one step."""
+        self.schedule.at(step)
         x, y = self.batches.draw(step, 0)
         loss = cross_entropy(self.C(self.E(x)), y)
         descend(self.optimizers, loss)

@@ -1,32 +1,48 @@
-"""The feature discriminator D, a critic (Table A2)."""
+"""The feature discriminators D, critics (Tables A2, A4 and A6)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dfgctl.networks.generator import LRELU_SLOPE, xavier
+from dfgctl.ledger import PAPER_READINGS, Readings
+from dfgctl.networks.generator import SHAPES, initialise, sizes, slope
 
 
-class LeNet5Discriminator(nn.Module):
-    """D for LeNet-5 (Table A2): (B, 6, 14, 14) features to (B,) scores.
+class Discriminator(nn.Module):
+    """D: features to one score an image, (B, C, H, H) to (B,).
 
-    Convolutions have no bias, the dense layer has one (F21); no normalisation, as WGAN-GP asks.
+    Three convolutions 5x5 of stride 2 with leaky ReLU (F08), then one dense layer. Convolutions
+    have no bias, the dense layer has one (F21); no normalisation, as WGAN-GP asks.
+
+    Args:
+        channels: C.
+        size: H.
+        he: whether weights are initialised by He's procedure instead of Xavier's; biases are zero.
+        readings: F08.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, channels: int, size: int, he: bool = False, readings: Readings = PAPER_READINGS
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(6, 32, 5, stride=2, padding=2, bias=False)
+        self.slope = slope(readings)
+        self.conv1 = nn.Conv2d(channels, 32, 5, stride=2, padding=2, bias=False)
         self.conv2 = nn.Conv2d(32, 64, 5, stride=2, padding=2, bias=False)
         self.conv3 = nn.Conv2d(64, 128, 5, stride=2, padding=2, bias=False)
-        self.dense = nn.Linear(128 * 2 * 2, 1)
-        xavier(self)
+        for _ in range(3):
+            size = -(-size // 2)
+        self.dense = nn.Linear(128 * size * size, 1)
+        initialise(self, he)
 
     def forward(self, x: Tensor) -> Tensor:
         """Score features: high for real ones."""
-        h = F.leaky_relu(self.conv1(x), LRELU_SLOPE)  # (B, 32, 7, 7)
-        h = F.leaky_relu(self.conv2(h), LRELU_SLOPE)  # (B, 64, 4, 4)
-        h = F.leaky_relu(self.conv3(h), LRELU_SLOPE)  # (B, 128, 2, 2)
+        h = F.leaky_relu(self.conv1(x), self.slope)
+        h = F.leaky_relu(self.conv2(h), self.slope)
+        h = F.leaky_relu(self.conv3(h), self.slope)
         scores: Tensor = self.dense(h.flatten(1)).squeeze(-1)
         return scores
 
 
-DISCRIMINATORS = {"lenet5": LeNet5Discriminator}
+def discriminator(backbone: str, split: str, readings: Readings = PAPER_READINGS) -> Discriminator:
+    """Make the discriminator for a backbone and a split."""
+    layers = SHAPES[backbone, split].layers
+    return Discriminator(layers[-1].channels, sizes(layers)[-1], backbone != "lenet5", readings)

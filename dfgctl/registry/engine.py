@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,8 +16,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from dfgctl.errors import RegistryError
 
 VERSION_TABLE = "dfgctl_schema"
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test holds it against the migrations folder."""
+
+OLDER = ("0001",)
+"""Migrations that this version brings up to date."""
 
 BUSY_SECONDS = 30
 """How long a writer waits for another before the database counts as locked."""
@@ -46,6 +49,12 @@ def registry_url(where: str) -> URL:
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise RegistryError(advice)
     return url
+
+
+def home(where: str) -> Path:
+    """Return where weights and caches lie: beside an SQLite file, else ``results``."""
+    path = sqlite_path(registry_url(where))
+    return path.parent if path else Path("results")
 
 
 def sqlite_path(url: URL) -> Path | None:
@@ -200,6 +209,9 @@ def _check_version(engine: Engine, where: str, create: bool) -> None:
             ).scalar_one_or_none()
     if version == HEAD:
         return
+    if version in OLDER:
+        _upgrade(engine, where, version)
+        return
     if version is not None:
         raise RegistryError(
             f"{where} was written by a newer dfgctl (its schema is {version}, this one knows "
@@ -214,10 +226,30 @@ def _check_version(engine: Engine, where: str, create: bool) -> None:
             f"{where} is empty: train something first, e.g. dfgctl run digits, or name another "
             "registry with --registry."
         )
-    _create(engine)
+    _migrate(engine)
 
 
-def _create(engine: Engine) -> None:
+def _upgrade(engine: Engine, where: str, version: str) -> None:
+    """Bring an older registry up to date, after a copy of an SQLite file was put beside it.
+
+    Raises:
+        RegistryError: it cannot be written.
+    """
+    path = sqlite_path(engine.url)
+    if path is not None:
+        if engine.url.query or is_read_only(path):
+            raise RegistryError(
+                f"{where} was written by an older dfgctl and must be brought up to date, but "
+                "cannot be written: copy it to a folder of yours and name the copy with --registry."
+            )
+        copy = path.with_name(f"{path.name}.{version}.bak")
+        if not copy.exists():
+            with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(copy)) as new:
+                old.backup(new)
+    _migrate(engine)
+
+
+def _migrate(engine: Engine) -> None:
     """Make the tables by the migrations; of several processes that try, one does it."""
     from alembic import command
     from alembic.config import Config

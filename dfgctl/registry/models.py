@@ -29,6 +29,16 @@ class Provenance(Base):
     content: Mapped[dict[str, Any]]
 
 
+class Dataset(Base):
+    """What is kept of a data set: its classes, and where one's own pictures lie."""
+
+    __tablename__ = "datasets"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    content: Mapped[dict[str, Any]]
+
+
 class Run(Base):
     """A run: its spec, its place in the queue, and who holds it."""
 

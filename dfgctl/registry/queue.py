@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, ScalarResult, func, select, update
 from sqlalchemy.orm import Session
 
 from dfgctl.errors import LeaseLostError
-from dfgctl.records import Claim, Measurement, Metrics, PlannedRun, has_ended
+from dfgctl.records import Claim, DatasetCard, Measurement, Metrics, PlannedRun, has_ended
 from dfgctl.registry import models
 from dfgctl.registry.database import LEASE
 from dfgctl.registry.reading import Reader
@@ -20,6 +20,17 @@ MAX_ATTEMPTS = 3
 
 class Queue(Reader):
     """The registry's writing side."""
+
+    def keep_card(self, card: DatasetCard) -> None:
+        """Store what a data set is called and where it lies, anew if it has moved."""
+        content = {k: v for k, v in asdict(card).items() if k not in ("digest", "name")}
+        with self._writing() as session:
+            row = session.get(models.Dataset, (card.digest, card.name))
+            if row is None:
+                row = models.Dataset(digest=card.digest, name=card.name, content=content)
+                session.add(row)
+            else:
+                row.content = content
 
     def enqueue(self, runs: Sequence[PlannedRun], force: bool = False) -> None:
         """Put those runs of a plan into the queue that are not finished.

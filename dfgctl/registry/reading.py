@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
 from dfgctl.errors import InputError
-from dfgctl.records import Attempt, Measurement, Metrics, Run, RunSpec
+from dfgctl.records import Attempt, DatasetCard, Measurement, Metrics, Run, RunSpec
 from dfgctl.registry import models
 from dfgctl.registry.database import Database
 
@@ -70,11 +70,16 @@ class Reader(Database):
         if wanted is not None and len(wanted) <= 500:
             query = query.where(models.Run.id.in_(wanted))
         with self._reading() as session:
-            return [
-                _run(*row)
-                for row in session.execute(query)
-                if wanted is None or row[0].id in wanted
-            ]
+            cards = {
+                (row.digest, row.name): _card(row)
+                for row in session.scalars(select(models.Dataset))
+            }
+            found = []
+            for row, outcome, error, device, metrics, made in session.execute(query):
+                if wanted is None or row.id in wanted:
+                    card = cards.get((row.spec["data_digest"], row.dataset))
+                    found.append(_run(row, outcome, error, device, metrics, made, card))
+            return found
 
     def statuses(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the status of those runs that are known."""
@@ -135,6 +140,7 @@ def _run(
     device: str | None,
     metrics: Mapping[str, Any] | None,
     provenance: Mapping[str, Any] | None,
+    card: DatasetCard | None,
 ) -> Run:
     spec = {**row.spec, "combination": tuple(row.spec["combination"])}
     return Run(
@@ -150,7 +156,13 @@ def _run(
         result_attempt=row.result_attempt,
         device=device,
         dirty=provenance.get("dirty") if provenance else None,
+        card=card,
     )
+
+
+def _card(row: models.Dataset) -> DatasetCard:
+    content = {**row.content, "classes": tuple(row.content["classes"])}
+    return DatasetCard(digest=row.digest, name=row.name, **content)
 
 
 def _metrics(values: Mapping[str, Any]) -> Metrics:

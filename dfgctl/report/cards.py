@@ -16,7 +16,9 @@ class Card:
 
 
 def card_of(run: Run) -> Card:
-    """Return the card of a run's data set; one that the catalog does not know has its name."""
+    """Return the card of a run's data set: the registry's, else the catalog's, else its name."""
+    if run.card is not None and run.card.classes:
+        return Card(run.card.title, run.card.classes)
     info = DATASETS.get(run.spec.dataset)
     numbers = tuple(map(str, range(len(run.class_counts))))
     return Card(info.title, info.classes or numbers) if info else Card(run.spec.dataset, numbers)

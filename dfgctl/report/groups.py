@@ -1,13 +1,13 @@
 """Which runs belong together in a table's row: never those that differ in what matters."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dfgctl import RESULTS_VERSION
-from dfgctl.data.imbalance import Ratio
+from dfgctl.data.imbalance import AS_IS, Ratio
 from dfgctl.recipe import Recipe, departures, exact
-from dfgctl.records import Run, RunSpec, digest
+from dfgctl.records import Run
+from dfgctl.templates import recipe_of
 
 
 @dataclass(frozen=True, order=True)
@@ -35,28 +35,18 @@ class Row:
         return not self.notes
 
 
-def recipe_steps(recipe: Recipe, spec: RunSpec) -> int:
-    """Return the recipe's steps of a run's method; of one that it does not know, the run's own."""
-    return recipe.steps(spec.method) if spec.method in Recipe.model_fields else spec.steps
-
-
-def row_of(run: Run, recipe: Recipe, usual: RunSpec | None = None) -> Row:
-    """Return the row that a run belongs to.
-
-    Args:
-        run: the run.
-        recipe: its data set's recipe.
-        usual: what stands in for the recipe where it does not know the run's method.
-    """
+def row_of(run: Run, recipe: Recipe) -> Row:
+    """Return the row that a run belongs to."""
     spec = run.spec
     notes = []
-    if spec.backbone != recipe.backbone:
+    if spec.backbone != recipe.backbone:  # pictures of one's own, on several networks
         notes.append(f"network {spec.backbone}")
+        recipe = recipe_of(spec)
     if spec.majority not in (0, recipe.imbalance.majority):
         notes.append(f"{spec.majority} majority classes")
-    if spec.majority_count != recipe.imbalance.majority_count:
+    if spec.ratio != AS_IS and spec.majority_count != recipe.imbalance.majority_count:
         notes.append(f"{spec.majority_count:,} images a majority class")
-    if spec.steps != recipe_steps(recipe, usual or spec):
+    if spec.steps != recipe.steps_of(spec):
         notes.append(f"{spec.steps:,} steps")
     if spec.eval_every != recipe.run.eval_every:
         notes.append(f"eval every {spec.eval_every:,}")
@@ -66,10 +56,7 @@ def row_of(run: Run, recipe: Recipe, usual: RunSpec | None = None) -> Row:
         notes.append(f"protocol {spec.protocol}")
     if spec.results_version != RESULTS_VERSION:
         notes.append(f"results version {spec.results_version}")
-    known = {n: s for n, s in spec.settings.items() if n in Recipe.model_fields}
-    notes += departures(recipe, known)
-    for section in (name for name in spec.settings if name not in known):
-        notes += _departures(section, spec, usual or spec)
+    notes += departures(recipe, spec.settings)
     return Row(
         dataset=spec.dataset,
         ratio=spec.ratio,
@@ -87,10 +74,12 @@ def rows(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[Row, list[R
     """
     found: dict[Row, list[Run]] = {}
     free: list[tuple[Row, Run]] = []
-    usual = _usual(runs, recipes)
+    codes: dict[str, set[str]] = {}
+    for spec in (run.spec for run in runs):
+        if "code" in spec.settings:
+            codes.setdefault(spec.method, set()).add(spec.settings["code"]["sha256"])
     for run in runs:
-        spec = run.spec
-        row = row_of(run, recipes[spec.dataset], usual.get((spec.dataset, spec.method)))
+        row = _with_code(row_of(run, recipes[run.spec.dataset]), run, codes)
         if row.source is None:
             free.append((row, run))
         else:
@@ -114,37 +103,11 @@ def rows(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[Row, list[R
     )
 
 
-def _departures(section: str, spec: RunSpec, usual: RunSpec) -> list[str]:
-    """Return where a section that no recipe has departs: switches from the run's protocol."""
-    others = usual.settings.get(section, {})
-    return [
-        f"{section}.{name}={value if isinstance(value, str) else exact(value)}"
-        for name, value in spec.settings[section].items()
-        if (section, name) != ("code", "title")
-        and value != (spec.protocol if section == "fidelity" else others.get(name))
-    ]
-
-
-def _usual(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[tuple[str, str], RunSpec]:
-    """Return the commonest settings, by data set, of each method that the recipes do not know.
-
-    A number of steps to which other methods' runs were shortened is not taken for usual.
-    """
-    found: dict[tuple[str, str], list[RunSpec]] = {}
-    trials = set()
-    for spec in (run.spec for run in runs):
-        if spec.method not in Recipe.model_fields:
-            found.setdefault((spec.dataset, spec.method), []).append(spec)
-        elif spec.steps != recipe_steps(recipes[spec.dataset], spec):
-            trials.add((spec.dataset, spec.steps))
-    usual = {}
-    for key, specs in found.items():
-        whole = [spec for spec in specs if (spec.dataset, spec.steps) not in trials]
-        # Where all are trials, no number of steps is usual.
-        specs = whole or [replace(spec, steps=0) for spec in specs]
-        keys = [digest([spec.steps, spec.settings]) for spec in specs]
-        usual[key] = specs[keys.index(Counter(keys).most_common(1)[0][0])]
-    return usual
+def _with_code(row: Row, run: Run, codes: Mapping[str, set[str]]) -> Row:
+    """Tell runs of one's own method apart whose code was another."""
+    if len(codes.get(run.spec.method, ())) < 2:
+        return row
+    return replace(row, notes=(*row.notes, f"code {run.spec.settings['code']['sha256'][:7]}"))
 
 
 def _without_source(row: Row) -> Row:

@@ -12,7 +12,7 @@ from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import method_titles, title_of
 from dfgctl.report.footnotes import footnotes, without_source
-from dfgctl.report.groups import Row, recipe_steps, rows
+from dfgctl.report.groups import Row, rows
 from dfgctl.report.selection import Select, accuracy_of, caption, gap_of, require_any, shown_of
 from dfgctl.report.statistics import Summary, summarise
 
@@ -231,7 +231,7 @@ def _cell(runs: Sequence[Run], recipe: Recipe, select: Select) -> Cell:
         counts=dict(status),
         select=select,
         gaps=Counter(gap for run in done if (gap := gap_of(run, select))),
-        shortened=any(run.spec.steps < recipe_steps(recipe, run.spec) for run in runs),
+        shortened=any(run.spec.steps < recipe.steps_of(run.spec) for run in runs),
         unseen=_summary(run.metrics.accuracy_unseen for run in done if run.metrics is not None),
     )
 

@@ -71,7 +71,7 @@ class Trained:
 
 @pytest.fixture
 def trained(_trained: tuple[Path, Result, Result], tmp_path: Path) -> Trained:
-    """A registry of a test's own, at the default place, with 8 plain and 2 swept runs."""
+    """A copy of the registry: two plain runs of each method and two swept ones."""
     folder, plain, swept = _trained
     shutil.copytree(folder, tmp_path / "results")
     return Trained(tmp_path / "results" / "registry.sqlite", plain, swept)

@@ -34,7 +34,7 @@ def refused(result: Any, *says: str, code: int = 2) -> None:
     ("words", "says"),
     [
         (["run", "digit"], ["'digit'", "did you mean 'digits'"]),
-        (["run", "zzz"], ["There is: digits, fmnist"]),
+        (["run", "zzz"], ["There is: ", "digits, fmnist"]),
         (["run", "../recipes/digits"], ["Unknown data set"]),
         (["run", "digits", "--imbalance", "10"], ["'10'", "R:1"]),
         (["run", "digits", "--imbalance", "0:1"], ["'0:1'", "R:1"]),

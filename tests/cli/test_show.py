@@ -12,12 +12,16 @@ def test_protocol_switches_and_a_method_of_ones_own_are_named(trained: Any) -> N
     with closing(Registry(str(trained.file))) as registry:
         run = next(r for r in registry.runs() if r.spec.method == "original")
     settings = {
-        "mine": {"lr": 0.1, "kind": "soft"},
-        "code": {"title": "Mine"},
-        "fidelity": {"F05": "paper", "F14": "released"},
+        "mine": {"lr": 0.1, "kind": "soft", "batch_size": 8},
+        "code": {
+            "class": "my.package:Mine",
+            "title": "Mine",
+            "defaults": {"steps": 500, "lr": 0.2, "kind": "hard", "batch_size": 8},
+        },
+        "fidelity": {"F05": "paper"},
     }
     spec = replace(run.spec, method="mine", protocol="released", settings=settings, steps=3)
     words = command_of(replace(run, spec=spec), None)
-    assert words.startswith("dfgctl run digits --method mine ")
+    assert words.startswith("dfgctl run digits --method my.package:Mine ")
     assert " --protocol released --steps 3" in words
     assert words.endswith(" --set mine.lr=0.1 --set mine.kind=soft --set fidelity.F05=paper")

@@ -11,6 +11,7 @@ import torch
 from dfgctl.data.catalog import DATASETS
 from dfgctl.data.manifest import ChecksumCache, Manifest, manifest
 from dfgctl.dispatch import plan as plans
+from dfgctl.dispatch import request as requests
 from dfgctl.dispatch.worker import Place
 
 
@@ -24,7 +25,7 @@ def make_plan() -> Callable[..., plans.Plan]:
     """Plan runs of digits as ``dfgctl run digits`` with these options does."""
 
     def make(**options: Any) -> plans.Plan:
-        checked = plans.check(plans.Request("digits", **options))
+        checked = requests.check(requests.Request("digits", **options))
         if "source_weights" in options:
             return plans.make(checked, _built_in("digits"), None, "0" * 64)
         return plans.make(checked, _built_in("digits"), _built_in("glyphs"))

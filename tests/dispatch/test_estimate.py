@@ -60,7 +60,7 @@ def test_runs_of_another_kind_tell_nothing(make_plan: Make, change: dict[str, st
 def test_without_earlier_runs_the_recipe_s_measurement_serves(make_plan: Make) -> None:
     plan = make_plan(methods=("original", "dfg"), repeats=1, steps=100)
     cost = CostSettings(
-        machine="a CPU", original=0.5, finetune=9, delta=9, dfg=2.0, evaluation=0.25
+        machine="a CPU", original=0.5, finetune=9, delta=9, difa=9, dfg=2.0, evaluation=0.25
     )
     guess = estimate(plan.runs, [], plan.recipe.model_copy(update={"cost": cost}))
     assert guess.seconds == pytest.approx(100 * 0.5 + 100 * 2.0 + 2 * 3 * 0.25)

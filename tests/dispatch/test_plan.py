@@ -15,7 +15,8 @@ import pytest
 from dfgctl.data.imbalance import combination_at
 from dfgctl.data.manifest import Manifest
 from dfgctl.dispatch import plan as plans
-from dfgctl.dispatch.plan import Plan, Request, check
+from dfgctl.dispatch.plan import Plan
+from dfgctl.dispatch.request import Request, check
 from dfgctl.errors import InputError, SettingError, UnknownNameError
 from dfgctl.records import METHODS, RunSpec
 
@@ -101,13 +102,13 @@ def test_swept_values_are_multiplied(make_plan: Make) -> None:
 def test_a_method_that_a_swept_value_does_not_touch_is_planned_once(make_plan: Make) -> None:
     plan = make_plan(repeats=2, settings=("dfg.rho=0,0.5,1",))
     counts = {m: sum(r.spec.method == m for r in plan.runs) for m in METHODS}
-    assert counts == {"original": 2, "finetune": 2, "delta": 2, "dfg": 6}
+    assert counts == {"original": 2, "finetune": 2, "delta": 2, "difa": 2, "dfg": 6}
 
 
 def test_a_swept_regulariser_touches_all_who_read_it(make_plan: Make) -> None:
     plan = make_plan(repeats=1, settings=("reg.alpha=0,0.1",))
     counts = {m: sum(r.spec.method == m for r in plan.runs) for m in METHODS}
-    assert counts == {"original": 1, "finetune": 1, "delta": 2, "dfg": 2}
+    assert counts == {"original": 1, "finetune": 1, "delta": 2, "difa": 1, "dfg": 2}
 
 
 def test_a_swept_source_makes_source_networks_of_its_own(make_plan: Make) -> None:
@@ -159,9 +160,10 @@ def test_the_plan_is_the_same_in_another_process(make_plan: Make) -> None:
         "import json; from pathlib import Path\n"
         "from dfgctl.data.catalog import DATASETS\n"
         "from dfgctl.data.manifest import ChecksumCache, manifest\n"
-        "from dfgctl.dispatch import plan\n"
+        "from dfgctl.dispatch import plan, request\n"
         "m = lambda n: manifest(DATASETS[n], Path('data'), ChecksumCache(Path('none.json')))\n"
-        "checked = plan.check(plan.Request('digits', repeats=2, settings=('dfg.rho=0,1',)))\n"
+        "asked = request.Request('digits', repeats=2, settings=('dfg.rho=0,1',))\n"
+        "checked = request.check(asked)\n"
         "print(json.dumps([r.id for r in plan.make(checked, m('digits'), m('glyphs')).runs]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -224,6 +226,51 @@ def test_every_option_that_changes_the_training_changes_the_id(
 ) -> None:
     plain = {r.id for r in make_plan(methods=("dfg",), repeats=1).runs}
     assert plain.isdisjoint(r.id for r in make_plan(methods=("dfg",), repeats=1, **option).runs)
+
+
+GLYPHS = "0c4006bf6e172e134903b824a38976bda0e8d5251de2532206be2f7cf45e1df5"
+KEPT: list[tuple[dict[str, Any], dict[str, str]]] = [
+    (
+        {},
+        {
+            "original": "4ced3d12f3f8c4a59ea28c0949b2f7f03918a5400ed6cbab81e76c2e7c8d1d86",
+            "finetune": "47693ee886fd4f9c7e1ac82ceb6b272abc1c69d2f7b9899defd45f110ee99703",
+            "delta": "6877ed3772b6b5086286fcff72d73f07dff91bed944d13c41f53576391b46216",
+            "dfg": "cfb0d25651fbc4d25ba11a57fbdb13ffd568612317b23642453ad8743117539b",
+        },
+    ),
+    (
+        {"imbalance": "1:1"},
+        {
+            "original": "4056d2a1342dbb0e755db9b7d8820cc72be8c2b5cd878d2b5e1f5cdd27ad90e6",
+            "finetune": "a6e3aa1c3234c753a416c6b5c2aede191a4a011360f5738e04e055905ac4d017",
+            "delta": "3cb4ac2d88f12c2465940f411686cac6a23092da61d1c223c4797b08c55fe8c9",
+            "dfg": "dc9d235535392d1ab16e69b8362c0fb31c4bd51d7d4c4d443af2f47bd0750eff",
+        },
+    ),
+    (
+        {"steps": 5, "validation": 0.25, "settings": ("dfg.rho=0.5",)},
+        {
+            "original": "016bfae61858e11cea7d14c4fab55034e40aba82b17e1c0efabfe0f997811ac0",
+            "finetune": "2c087b6998a0eec1eb3c6e558458e6cdf5305fe68f2a52e96d0e068bb5fd4414",
+            "delta": "5ccfca3baf4b2e127e445d4c8d58d22b549d1c9b1d10f39e23af933e67a96506",
+            "dfg": "0545a549332fc2d005e5fd8553796f1e965bedd6b60dc67308a437ab2aba49a5",
+        },
+    ),
+]
+"""Identities under which results are kept: a change of them makes all of these be trained anew."""
+
+
+@pytest.mark.parametrize(("options", "ids"), KEPT, ids=["recipe", "balanced", "changed"])
+def test_identities_under_which_results_are_kept_stay(
+    options: dict[str, Any], ids: dict[str, str]
+) -> None:
+    target = Manifest("digits", "d" * 64, (88,) * 10, (90,) * 10)
+    source = Manifest("glyphs", "9" * 64, (80,) * 10, (20,) * 10)
+    checked = check(Request("digits", methods=tuple(ids), repeats=1, **options))
+    runs = plans.make(checked, target, source).runs
+    assert {run.spec.method: run.id for run in runs} == ids
+    assert {run.spec.source_identity for run in runs} == {None, GLYPHS}
 
 
 # Notes

@@ -13,6 +13,7 @@ from dfgctl.dispatch import worker
 from dfgctl.dispatch.plan import Plan
 from dfgctl.dispatch.worker import Worker, auto_pack, choose_device
 from dfgctl.errors import DataCorruptError, InputError
+from dfgctl.networks.weights import write
 from dfgctl.records import Measurement, Metrics
 from dfgctl.registry import Registry
 from dfgctl.training import Done, Evaluated, Stepped, train
@@ -273,7 +274,7 @@ def test_a_source_that_another_finished_meanwhile_costs_no_run_its_attempt(
         sql("UPDATE sources SET lease_until = '2000-01-01 00:00:00'")
         token = registry.claim_source(plan.sources[0])
         file = registry.folder / "sources" / "theirs.safetensors"
-        worker.write_weights(file, dict(weights.state))
+        write(file, dict(weights.state))
         ready = {"classes": 10, "accuracy": accuracy, "seconds": 1.0}
         registry.finish_source(identity, token, {**ready, "path": "sources/theirs.safetensors"}, {})
         return weights, accuracy

@@ -21,14 +21,16 @@ def without(network: nn.Module, j: int) -> nn.Module:
 
 
 @torch.no_grad()
-def filter_weights(E: nn.Module, C: nn.Module, x: Tensor, y: Tensor, classes: int) -> Tensor:
+def filter_weights(
+    E: nn.Module, C: nn.Module, x: Tensor, y: Tensor, classes: int, sign: int = 1
+) -> Tensor:
     """Eq. 5 and 6: (K, n_f)."""
     whole = F.cross_entropy(C(E(x)), y, reduction="none")
     n_f = E.conv.weight.shape[0]
     gaps = torch.stack(
         [F.cross_entropy(C(without(E, j)(x)), y, reduction="none") - whole for j in range(n_f)], 1
     )
-    weights = F.softmax(gaps, dim=1)
+    weights = F.softmax(sign * gaps, dim=1)
     return torch.stack([n_f * weights[y == c].mean(0) for c in range(classes)])
 
 
@@ -152,3 +154,97 @@ class PlainDfg:
         fake = self.generate(z, y_hat)
         self.G.load_state_dict(state)
         return fake
+
+
+class PlainReleased(PlainDfg):
+    """One run of Algorithm 1 as the released code reads it: all switches of the ledger together.
+
+    F05, F08, F09 and F24 are in the networks that it is given, F15 and F16 in the images.
+    """
+
+    def __init__(
+        self,
+        networks: dict[str, nn.Module],
+        settings,
+        weighed: Callable[[int], tuple[Tensor, Tensor]],
+        weight_batches: list,
+        classes: int,
+        batch: Callable[[int], tuple[Tensor, Tensor]],
+        gate: float,
+    ) -> None:
+        super().__init__(networks, settings, weighed(0), weight_batches, classes)
+        self.weighed, self.batch, self.gate = weighed, batch, gate
+        self.window = [batch(i) for i in range(settings.n_D)]
+        self.drawn = settings.n_D
+        opposite = 1 / self.w_E  # softmax(-w / 5) has the inverse ratios of softmax(w / 5)
+        self.w_E = opposite / opposite.sum()
+        self.W_S = filter_weights(self.E_S, self.C_S, *self.every, classes, sign=-1)
+        self.W = self.selected(self.W_S, 0.90)
+
+    @staticmethod
+    def selected(weights: Tensor, threshold: float) -> Tensor:
+        """Threshold the weights and divide them by their number once more (F03, F04)."""
+        return torch.where(weights > threshold, weights, 0.0) / weights.shape[1]
+
+    def real_loss(self, x: Tensor, y: Tensor, through: bool = False) -> Tensor:
+        """Cross-entropy and C's regulariser after the ReLU (F19), through E where asked (F11)."""
+        features = self.E(x) if through else self.E(x).detach()
+        logits, conv = self.C(features, maps=True)
+        with torch.no_grad():
+            _, source = self.C_S(self.E_S(x), maps=True)
+        head = self.C.head
+        square = (head.weight**2).sum() + (head.bias**2).sum()
+        omega = distance(conv.clamp(min=0), source.clamp(min=0), self.w_C)
+        return F.cross_entropy(logits, y) + 0.01 * omega + 0.01 * 0.5 * square
+
+    def penalty(self, real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
+        """The gradient penalty with 1e-16 added to each number of the gradient (F23)."""
+        total = torch.zeros((), dtype=real.dtype)
+        for i in range(len(real)):
+            x_hat = epsilon[i] * real[i] + (1 - epsilon[i]) * fake[i]
+            x_hat.requires_grad_(True)
+            score = self.D(x_hat[None]).sum()
+            (gradient,) = torch.autograd.grad(score, x_hat, create_graph=True)
+            total = total + ((gradient + 1e-16).norm() - 1) ** 2 / len(real)
+        return total
+
+    def step(
+        self,
+        step: int,
+        noise: Callable[[int], tuple[Tensor, Tensor]],
+        epsilon: Callable[[int], Tensor],
+    ) -> None:
+        s = self.s
+        for t, (x, _) in enumerate(self.window):  # F12
+            z, y_hat = noise(t)
+            real, fake = self.E(x).detach(), self.generate(z, y_hat).detach()
+            penalty = self.penalty(real, fake, epsilon(t))
+            self.down("D", self.D(fake).mean() - self.D(real).mean() + 10 * penalty)
+        z, y_hat = noise(s.n_D)
+        x, y = self.window.pop(0)
+        self.window.append(self.batch(self.drawn))
+        self.drawn += 1
+        self.down("G", -self.D(self.generate(z, y_hat)).mean())
+        if step % s.n_C1 == 0:
+            self.down("G", self.joint_loss(x, y, z, y_hat))
+            features = self.E(x)
+            with torch.no_grad():
+                source = self.E_S(x)
+            entropy = F.cross_entropy(self.C(features), y)
+            loss_E = entropy + 0.01 * distance(features, source, self.w_E)
+            for network in (self.E, self.C):
+                network.zero_grad()
+            (loss_E + self.real_loss(x, y, through=True)).backward()  # F11
+            self.adam["E"].step()
+            self.adam["C"].step()
+            self.loss_E = float(loss_E.detach())
+        if step % s.n_C2 == 0:
+            fake = self.generate(z, y_hat).detach()
+            generated = F.cross_entropy(self.C(fake), y_hat)
+            both = torch.cat([self.E(x).detach(), fake])
+            joint = F.cross_entropy(self.C(both), torch.cat([y, y_hat]))
+            self.down("C", s.alpha * self.real_loss(x, y) + s.beta * generated + s.gamma * joint)
+        if step % s.n_W == 0 and self.loss_E < self.gate:  # F07
+            x, y = self.weighed(step)  # F13
+            target = filter_weights(self.E, self.C, x, y, self.classes, sign=-1)
+            self.W = self.selected(target, 0.95)  # F06

@@ -58,7 +58,7 @@ def test_plain_training_equals_a_plain_loop(context, settings, name):
 
 def method_networks(method):
     """Copy a method's E and C into plain modules."""
-    from dfgctl.networks.backbones import LeNet5Classifier, LeNet5Extractor
+    from dfgctl.networks.lenet5 import LeNet5Classifier, LeNet5Extractor
 
     E, C = LeNet5Extractor().double(), LeNet5Classifier(10).double()
     E.load_state_dict(method.E.replica_state(0))

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from dfgctl.data.batches import Batches, scaled
 from dfgctl.methods.dfg import Dfg
 from dfgctl.networks.backbones import seeded
-from dfgctl.networks.discriminator import LeNet5Discriminator
-from dfgctl.networks.generator import LeNet5Generator
+from dfgctl.networks.discriminator import discriminator
+from dfgctl.networks.generator import generator
 
 _spec = importlib.util.spec_from_file_location("oracle", Path(__file__).parent / "oracle.py")
 assert _spec is not None
@@ -25,6 +26,12 @@ def dfg(context, settings, replicas=range(1), **changes) -> Dfg:
     return Dfg(context(replicas), settings("dfg", **{**FAST, **changes}), settings("reg"))
 
 
+def everything(batches: Batches) -> tuple[torch.Tensor, torch.Tensor]:
+    """All images of each replica and their labels."""
+    pixels = batches.images.raw(batches.index)
+    return scaled(pixels, batches.dtype), batches.images.labels[batches.index]
+
+
 def test_five_steps_equal_the_plain_loop(context, settings):
     method = dfg(context, settings, rho=0.3, delta=0.999)
     c, s = method.context, method.settings
@@ -32,14 +39,14 @@ def test_five_steps_equal_the_plain_loop(context, settings):
     networks = {
         "E": seeded(lenet.extractor, key, "E"),
         "C": seeded(lambda: lenet.classifier(10), key, "C"),
-        "G": seeded(lambda: LeNet5Generator(100, 10), key, "G"),
-        "D": seeded(LeNet5Discriminator, key, "D"),
+        "G": seeded(lambda: generator("lenet5", "block1", 100, 10), key, "G"),
+        "D": seeded(lambda: discriminator("lenet5", "block1"), key, "D"),
     }
     networks["E"].load_state_dict(c.source.part("E"))
     networks["C"].load_state_dict(c.source.part("C"))
     for network in networks.values():
         network.double()
-    x, y = c.batches.images.take(c.batches.index, torch.float64)
+    x, y = everything(c.batches)
     weight_batches = [
         tuple(part[0] for part in c.batches.renamed("channel weights").draw(i, 0)) for i in range(4)
     ]
@@ -76,7 +83,7 @@ def test_lines_are_taken_when_algorithm_1_says(context, settings):
     assert losses[2] == losses[4] == always | first
     assert losses[3] == always | second
     assert losses[6] == always | first | second
-    assert [step for step, _ in method.history] == [0, 4]
+    assert [step for step, _, _ in method.history] == [0, 4]
 
 
 def test_the_critic_alone_learns_in_lines_6_to_9(context, settings):
@@ -126,7 +133,7 @@ def test_noise_is_uniform_on_minus_one_to_one_and_labels_cover_all_classes(conte
 def test_weight_images_limits_the_images_of_a_class(context, settings):
     every = dfg(context, settings)
     few = dfg(context, settings, weight_images=2)
-    x, y = few.batches.images.take(few.batches.index, torch.float64)
+    x, y = everything(few.batches)
     chosen = torch.cat([torch.nonzero(y[0] == c).flatten()[:2] for c in range(10)])
     E, C = (network.network for network in (few.regulariser.E_S, few.regulariser.C_S))
     expected = oracle.filter_weights(E, C, x[0][chosen], y[0][chosen], 10)

@@ -2,30 +2,68 @@
 
 import pytest
 import torch
+from torch import nn
 
-from dfgctl.networks.backbones import LeNet5Classifier, LeNet5Extractor, backbone, seeded
+from dfgctl.networks.backbones import backbone, seeded
 from dfgctl.networks.catalog import BACKBONES
-from dfgctl.networks.discriminator import LeNet5Discriminator
-from dfgctl.networks.generator import LeNet5Generator
+from dfgctl.networks.discriminator import discriminator
+from dfgctl.networks.generator import NOISE, generator
+from dfgctl.networks.lenet5 import LeNet5Classifier, LeNet5Extractor
+
+SPLITS = [(name, split) for name, info in BACKBONES.items() for split in info.splits]
 
 
 def parameters(*networks: torch.nn.Module) -> int:
     return sum(p.numel() for network in networks for p in network.parameters())
 
 
-def test_param_counts_of_every_network():
-    assert parameters(LeNet5Extractor(), LeNet5Classifier(10)) == 61_706
-    assert parameters(LeNet5Generator(100, 10)) == 293_188
-    assert parameters(LeNet5Discriminator()) == 261_313
+def meta(name: str, split: str, classes: int, noise: int = 100) -> dict[str, torch.nn.Module]:
+    """Make the four networks of DFG without their weights."""
+    whole = backbone(name, split)
+    with torch.device("meta"):
+        return {
+            "E": whole.extractor(),
+            "C": whole.classifier(classes),
+            "G": generator(name, split, noise, classes),
+            "D": discriminator(name, split),
+        }
 
 
-@pytest.mark.parametrize("classes", [2, 10, 26])
-def test_param_counts_that_planning_uses_are_the_networks_own(classes: int):
-    info = BACKBONES["lenet5"]
-    c = parameters(LeNet5Extractor(), LeNet5Classifier(classes))
-    assert info.classifier_parameters(classes) == c
-    g_and_d = parameters(LeNet5Generator(100, classes), LeNet5Discriminator())
-    assert info.dfg_parameters(classes) == c + g_and_d
+def test_param_counts_of_lenet5():
+    networks = meta("lenet5", "block1", 10)
+    assert parameters(networks["E"], networks["C"]) == 61_706
+    assert parameters(networks["G"]) == 293_188
+    assert parameters(networks["D"]) == 261_313
+
+
+def test_param_counts_of_vgg16():
+    networks = meta("vgg16", "block1", 10)
+    assert parameters(networks["G"]) == 953_088
+    assert parameters(networks["D"]) == 307_713
+    # 13 convolutions, 64 to 512 filters, and Table A3's dense layers.
+    dense = 25_088 * 4096 + 4096 + 4096 * 512 + 512 + 512 * 10 + 10
+    assert parameters(networks["E"], networks["C"]) == 14_714_688 + dense
+
+
+def test_param_counts_of_resnet50_are_those_of_table_4():
+    networks = meta("resnet50", "block1", 257, noise=4900)
+    assert parameters(networks["G"]) == 49_089_024
+    assert parameters(networks["D"]) == 467_073
+    assert parameters(networks["E"], networks["C"]) == 24_034_625
+    assert parameters(*networks.values()) == 73_590_722
+    imagenet = meta("resnet50", "block1", 1000)
+    assert parameters(imagenet["E"], imagenet["C"]) == 25_557_032
+
+
+@pytest.mark.parametrize(("name", "split"), SPLITS)
+@pytest.mark.parametrize("classes", [2, 257])
+def test_param_counts_that_planning_uses_are_the_networks_own(name: str, split: str, classes: int):
+    info = BACKBONES[name]
+    networks = meta(name, split, classes, NOISE[name])
+    both = parameters(networks["E"], networks["C"])
+    assert info.classifier_parameters(classes) == both
+    assert info.generator_parameters(classes, split) == parameters(networks["G"])
+    assert info.dfg_parameters(classes, split) == parameters(*networks.values())
 
 
 def test_shapes_of_each_layer_are_those_of_tables_a1_and_a2():
@@ -37,8 +75,8 @@ def test_shapes_of_each_layer_are_those_of_tables_a1_and_a2():
     networks = {
         "E": LeNet5Extractor(),
         "C": LeNet5Classifier(10),
-        "G": LeNet5Generator(100, 10),
-        "D": LeNet5Discriminator(),
+        "G": generator("lenet5", "block1", 100, 10),
+        "D": discriminator("lenet5", "block1"),
     }
     for letter, network in networks.items():
         for name, layer in network.named_children():
@@ -60,7 +98,7 @@ def test_shapes_of_each_layer_are_those_of_tables_a1_and_a2():
 
 
 def test_generator_has_biases_in_its_dense_layer_only_and_xavier_weights():
-    g = LeNet5Generator(100, 10)
+    g = generator("lenet5", "block1", 100, 10)
     for layer in (g.deconv1, g.deconv2, g.deconv3):
         assert layer.bias is None
     assert torch.equal(g.dense.bias, torch.zeros(2048))
@@ -68,8 +106,31 @@ def test_generator_has_biases_in_its_dense_layer_only_and_xavier_weights():
     assert 0.95 * bound < g.dense.weight.abs().max() <= bound
 
 
+@pytest.mark.parametrize("name", ["vgg16", "resnet50"])
+def test_g_and_d_of_the_others_have_he_weights_and_no_biases_but_the_dense_layers(name: str):
+    g, d = generator(name, "block1", 30, 10), discriminator(name, "block1")
+    layers = [layer for network in (g, d) for layer in network.modules()]
+    convolutions = [x for x in layers if isinstance(x, nn.Conv2d | nn.ConvTranspose2d)]
+    assert len(convolutions) == 7
+    assert all(layer.bias is None for layer in convolutions)
+    assert not g.dense.bias.any()
+    assert not d.dense.bias.any()
+    # He: a normal distribution of variance 2 / fan in.
+    assert g.dense.weight.var().item() == pytest.approx(2 / 40, rel=0.03)
+    conv = d.conv3.weight
+    assert conv.var().item() == pytest.approx(2 / (64 * 25), rel=0.03)
+    assert conv.abs().max() > 3.5 * conv.std()
+
+
+def test_lenet5s_d_has_xavier_weights():
+    d = discriminator("lenet5", "block1")
+    bound = (6 / ((64 + 128) * 25)) ** 0.5
+    assert 0.99 * bound < d.conv3.weight.abs().max() <= bound
+    assert not d.dense.bias.any()
+
+
 def test_a_switched_off_map_is_a_constant_because_the_weight_stands_before_the_norm():
-    g = LeNet5Generator(100, 10).double()
+    g = generator("lenet5", "block1", 100, 10).double()
     weights = torch.ones(8, 6, dtype=torch.float64)
     weights[:, 2] = 0
     torch.manual_seed(0)

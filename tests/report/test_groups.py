@@ -7,12 +7,13 @@ import pytest
 
 from dfgctl import RESULTS_VERSION
 from dfgctl import recipe as recipes
+from dfgctl.records import METHODS
 from dfgctl.report.groups import row_of, rows
 
 RECIPES = {name: recipes.load(name) for name in ("digits", "fmnist")}
 
 
-@pytest.mark.parametrize("method", ["original", "finetune", "delta", "dfg"])
+@pytest.mark.parametrize("method", METHODS)
 def test_the_recipes_own_runs_depart_in_nothing(make_run: Any, method: str) -> None:
     row = row_of(make_run(method), RECIPES["digits"])
     assert row.notes == ()
@@ -136,9 +137,12 @@ def test_another_pretraining_is_a_departure_that_original_does_not_have(make_run
 # Methods that the recipes do not know
 
 
-def own(make_run: Any, steps: int = 500, lr: float = 0.1, **fields: Any) -> Any:
+def own(
+    make_run: Any, steps: int = 500, lr: float = 0.1, sha256: str = "c" * 64, **fields: Any
+) -> Any:
     run = make_run(steps=steps, **fields)
-    settings = {"mine": {"lr": lr}, "code": {"title": f"Mine {lr}", "digest": "c"}}
+    code = {"title": "Mine", "sha256": sha256, "defaults": {"steps": 500, "lr": 0.1}}
+    settings = {"mine": {"lr": lr}, "code": code}
     return replace(run, spec=replace(run.spec, method="mine", settings=settings))
 
 
@@ -147,14 +151,13 @@ def test_a_method_of_ones_own_shares_the_row_of_the_recipes_methods(make_run: An
     assert list(rows(runs, RECIPES).values()) == [runs]
 
 
-def test_its_settings_are_compared_with_its_commonest(make_run: Any) -> None:
-    odd = own(make_run, lr=0.2)
-    usual = [own(make_run, seed=seed) for seed in (0, 1)]
+def test_its_settings_are_compared_with_its_defaults(make_run: Any) -> None:
+    odd = [own(make_run, lr=0.2, seed=seed) for seed in (0, 1, 2)]
     longer = own(make_run, steps=900)
-    found = rows([odd, longer, *usual, make_run()], RECIPES)
+    found = rows([*odd, longer, own(make_run), make_run()], RECIPES)
     assert {row.notes: len(members) for row, members in found.items()} == {
-        (): 3,
-        ("mine.lr=0.2",): 1,
+        (): 2,
+        ("mine.lr=0.2",): 3,
         ("900 steps",): 1,
     }
 
@@ -167,14 +170,23 @@ def test_its_trials_stand_beside_those_of_the_other_methods(make_run: Any) -> No
         assert len(found.get((), [])) == len(runs) - len(trials)
 
 
+def test_runs_of_two_codes_of_one_method_never_share_a_row(make_run: Any) -> None:
+    first, second = own(make_run), own(make_run, sha256="1234567" + "e" * 57)
+    found = {row.notes: members for row, members in rows([first, second], RECIPES).items()}
+    assert found == {("code 1234567",): [second], ("code ccccccc",): [first]}
+
+
 @pytest.mark.parametrize(
-    ("protocol", "notes"),
-    [("paper", ("fidelity.F05=released",)), ("released", ("protocol released",))],
+    ("protocol", "reading", "notes"),
+    [
+        ("paper", "released", ("fidelity.F05=released",)),
+        ("released", "paper", ("protocol released", "fidelity.F05=paper")),
+    ],
 )
-def test_a_switch_is_a_departure_where_it_is_not_the_protocols(
-    make_run: Any, protocol: str, notes: tuple[str, ...]
+def test_a_switch_that_is_not_read_as_the_protocol_says_is_a_departure(
+    make_run: Any, protocol: str, reading: str, notes: tuple[str, ...]
 ) -> None:
     run = make_run(protocol=protocol)
-    settings = {**run.spec.settings, "fidelity": {"F05": "released"}}
+    settings = {**run.spec.settings, "fidelity": {"F05": reading}}
     switched = replace(run, spec=replace(run.spec, settings=settings))
     assert row_of(switched, RECIPES["digits"]).notes == notes

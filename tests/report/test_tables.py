@@ -11,6 +11,7 @@ import pytest
 
 from dfgctl import recipe as recipes
 from dfgctl.errors import NothingToShowError
+from dfgctl.records import METHODS
 from dfgctl.report.selection import Select
 from dfgctl.report.statistics import Summary, summarise
 from dfgctl.report.tables import BEST_MARK, Cell, results
@@ -138,7 +139,7 @@ def test_nothing_to_show_says_how_to_get_something() -> None:
 def test_json_has_a_record_for_each_cell(make_run: Any) -> None:
     records = json.loads(results(three(make_run), RECIPES).render("json"))
     by_method = {record["method"]: record for record in records}
-    assert list(by_method) == ["original", "finetune", "delta", "dfg"]
+    assert list(by_method) == list(METHODS)
     dfg = by_method["dfg"]
     assert dfg["mean"] == pytest.approx(0.93)
     assert dfg["std"] == pytest.approx(math.sqrt(0.0013))
@@ -153,7 +154,7 @@ def test_csv_has_a_line_for_each_cell(make_run: Any) -> None:
     runs = [*three(make_run), make_run("delta", None, status="failed")]
     text = results(runs, RECIPES).render("csv")
     lines = {line["method"]: line for line in csv.DictReader(io.StringIO(text))}
-    assert len(lines) == 4
+    assert list(lines) == list(METHODS)
     assert float(lines["dfg"]["mean"]) == pytest.approx(0.93)
     assert lines["dfg"]["finished"] == "3"
     assert lines["original"]["std"] == ""
@@ -183,11 +184,12 @@ def test_markdown_is_a_table_with_its_notes(make_run: Any) -> None:
     text = results([*three(make_run), make_run(steps=100)], RECIPES).render("md")
     lines = [line for line in text.splitlines() if line.startswith("|")]
     rows = [[part.strip() for part in line.strip("|").split("|")] for line in lines]
-    assert rows[0] == ["Data set", "Settings", "Original", "Fine-tuning", "DELTA", "DFG"]
+    assert rows[0] == ["Data set", "Settings", *METHODS.values()]
     assert rows[2] == [
         "Digits (10:1)",
         "source glyphs",
         "81.25 (n = 1)",
+        "not planned",
         "not planned",
         "not planned",
         "93.00 ± 3.61 (n = 3)",
@@ -200,7 +202,7 @@ def test_markdown_is_a_table_with_its_notes(make_run: Any) -> None:
 def test_a_bar_in_a_sources_name_breaks_no_markdown_cell(make_run: Any) -> None:
     text = results([make_run(source="file:a|b")], RECIPES).render("md")
     bars = [line.replace(r"\|", "").count("|") for line in text.splitlines() if line[:1] == "|"]
-    assert bars == [7, 7, 7]
+    assert bars == [len(METHODS) + 3] * 3
 
 
 def test_latex_is_a_whole_table(make_run: Any) -> None:
@@ -242,7 +244,8 @@ THREE = {"accuracy_best": 0.9, "accuracy_val": 0.8, "val_step": 20}
 def own(make_run: Any, steps: int = 500, **fields: Any) -> Any:
     """A run of a method that no recipe knows."""
     run = make_run(steps=steps, **fields)
-    settings = {"mine": {"lr": 0.1}, "code": {"title": "Mine"}}
+    code = {"title": "Mine", "sha256": "c" * 64, "defaults": {"steps": 500, "lr": 0.1}}
+    settings = {"mine": {"lr": 0.1}, "code": code}
     return replace(run, spec=replace(run.spec, method="mine", settings=settings))
 
 

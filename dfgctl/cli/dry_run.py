@@ -1,0 +1,77 @@
+"""What ``dfgctl run --dry-run`` shows."""
+
+from typing import TYPE_CHECKING
+
+from dfgctl.cli.output import escape, out, print_json
+from dfgctl.cli.planning import unready
+
+if TYPE_CHECKING:
+    from dfgctl.dispatch.plan import Plan
+    from dfgctl.registry import Registry
+
+
+def show_plan(plan: "Plan", store: "Registry | None", force: bool, json: bool) -> None:
+    """Show a plan: its runs, which of them are there already, what the rest would cost.
+
+    Args:
+        plan: the plan.
+        store: the registry, where there is one.
+        force: whether runs that have ended count as missing.
+        json: whether to print JSON.
+    """
+    from rich.table import Table
+
+    from dfgctl.cli.names import combination, duration, short, size
+    from dfgctl.dispatch.estimate import estimate
+
+    known = store.runs(dataset=plan.recipe.name) if store else []
+    by_id = {r.id: r for r in known}
+    status = {r.id: by_id[r.id].status if r.id in by_id else "new" for r in plan.runs}
+    missing = [r for r in plan.runs if force or r.id not in by_id or not by_id[r.id].ended]
+    guess = estimate(missing, known, plan.recipe, unready(plan, missing, store))
+    if json:
+        print_json(
+            [
+                {
+                    "id": r.id,
+                    "dataset": r.spec.dataset,
+                    "method": r.spec.method,
+                    "source": r.spec.source,
+                    "ratio": r.spec.ratio,
+                    "combination": list(r.spec.combination),
+                    "seed": r.spec.seed,
+                    "steps": r.spec.steps,
+                    "set": dict(r.sweep),
+                    "protocol": r.spec.protocol,
+                    "settings": {name: dict(values) for name, values in r.spec.settings.items()},
+                    "class_counts": list(r.class_counts),
+                    "status": status[r.id],
+                }
+                for r in plan.runs
+            ]
+        )
+        return
+    table = Table(title=f"{plan.recipe.name}: {len(plan.runs)} runs", title_justify="left")
+    for column in ("Run", "Method", "Majority", "Seed", "Steps", "Set", "Status"):
+        table.add_column(column, justify="right" if column in ("Seed", "Steps") else "left")
+    for r in plan.runs:
+        swept = ", ".join(f"{key}={value}" for key, value in r.sweep.items())
+        table.add_row(
+            short(r.id),
+            r.spec.method,
+            combination(r.spec),
+            str(r.spec.seed),
+            f"{r.spec.steps:,}",
+            swept,
+            status[r.id],
+        )
+    console = out()
+    console.print(table)
+    time = "unknown" if guess.seconds is None else f"about {duration(guess.seconds)}"
+    console.print(
+        f"{len(missing)} to train: {time}, by {guess.basis}; about {size(guess.disk)} of disk."
+        if missing
+        else "All are finished already."
+    )
+    for note in plan.notes:
+        console.print(f"[yellow]Note:[/yellow] {escape(note)}")

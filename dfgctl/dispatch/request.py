@@ -1,0 +1,223 @@
+"""What the user asked ``dfgctl run`` for, checked before any data is looked at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from dfgctl import ledger, plugins
+from dfgctl import recipe as recipes
+from dfgctl.data.catalog import DatasetInfo, dataset
+from dfgctl.data.imbalance import Ratio, parse_combinations
+from dfgctl.errors import InputError, SettingError, UnknownNameError
+from dfgctl.ledger import Readings
+from dfgctl.networks.catalog import BACKBONES
+from dfgctl.plugins import MethodInfo
+from dfgctl.recipe import Recipe
+from dfgctl.records import METHODS
+from dfgctl.settings import FidelitySettings, Section, TrainingSettings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked ``dfgctl run`` for; None takes the recipe's.
+
+    ``recipe`` and ``info`` stand for a data set that has no recipe of its own.
+    """
+
+    dataset: str
+    recipe: Recipe | None = None
+    info: DatasetInfo | None = None
+    imbalance: str | None = None
+    majority: int | None = None
+    combinations: str = "all"
+    repeats: int | None = None
+    seed: int = 0
+    source: str | None = None
+    source_weights: Path | None = None
+    methods: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    protocol: str = ledger.PAPER
+    split: str = ""
+    steps: int | None = None
+    eval_every: int | None = None
+    validation: float = 0.0
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One point of a sweep.
+
+    Attributes:
+        changes: the swept settings, ``section.key`` to value.
+        recipe: the recipe with those settings.
+        readings: how the ledger's switches are read.
+        own: the settings of one's own methods, by name.
+    """
+
+    changes: Mapping[str, Any]
+    recipe: Recipe
+    readings: Readings
+    own: Mapping[str, TrainingSettings] = field(default_factory=dict)
+
+    def section(self, name: str) -> Section:
+        """Return a section by its name."""
+        return self.own[name] if name in self.own else self.recipe.section(name)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request whose names and numbers have been checked."""
+
+    request: Request
+    info: DatasetInfo
+    recipe: Recipe
+    variants: tuple[Variant, ...]
+    methods: tuple[MethodInfo, ...]
+    source: str
+    ratio: Ratio
+    majority: int
+    repeats: int
+    combinations: tuple[tuple[int, ...], ...] | None
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether any method starts from a source network."""
+        return any(method.needs_source for method in self.methods)
+
+
+def check(request: Request) -> Checked:
+    """Check a request against its recipe.
+
+    Raises:
+        InputError: a name, number or setting cannot be.
+    """
+    recipe = request.recipe or recipes.load(request.dataset)
+    info = request.info or dataset(recipe.name)
+    classes = info.class_count
+    if not 0 <= request.validation <= 0.5:
+        raise InputError(f"--validation takes a share of 0 to 0.5, not {request.validation:g}.")
+    methods = _methods(request.methods)
+    variants = _variants(request, recipe, methods)
+    _check_split(request.split, recipe.backbone)
+
+    imbalance = variants[0].recipe.imbalance
+    ratio = Ratio.parse(request.imbalance or imbalance.ratio)
+    majority = request.majority if request.majority is not None else imbalance.majority
+    stepped = ratio.value > 1
+    if stepped and not 1 <= majority < classes:
+        raise InputError(
+            f"{majority} majority classes of {classes} leave no imbalance: --majority takes 1 to "
+            f"{classes - 1}."
+        )
+    if not stepped and request.combinations != "all":
+        raise InputError(f"At {ratio} there are no majority classes: leave --combinations out.")
+    combinations = parse_combinations(request.combinations, classes, majority) if stepped else None
+    repeats = request.repeats
+    if repeats is None and combinations is not None:
+        repeats = len(combinations)
+    return Checked(
+        request=request,
+        info=info,
+        recipe=recipe,
+        variants=variants,
+        methods=methods,
+        source=_source_name(request, recipe),
+        ratio=ratio,
+        majority=majority if stepped else 0,
+        repeats=repeats if repeats is not None else _default_repeats(recipe, ratio),
+        combinations=combinations,
+    )
+
+
+BALANCED_REPEATS = 10
+"""Repeats at 1:1 (section 4.1)."""
+
+
+def _default_repeats(recipe: Recipe, ratio: Ratio) -> int:
+    """Return the recipe's repeats; a balanced reference has section 4.1's."""
+    imbalanced = Ratio.parse(recipe.imbalance.ratio).value != 1
+    return BALANCED_REPEATS if ratio.value == 1 and imbalanced else recipe.run.repeats
+
+
+def _methods(names: Sequence[str]) -> tuple[MethodInfo, ...]:
+    """Return the methods that were asked for, ours in the paper's order and first."""
+    found: dict[str, MethodInfo] = {}
+    for info in map(plugins.find, names or METHODS):
+        if found.setdefault(info.name, info).code != info.code:
+            raise InputError(
+                f"Two methods are called '{info.name}': give one of them another name."
+            )
+    ours = [found.pop(name) for name in METHODS if name in found]
+    return (*ours, *found.values())
+
+
+def _check_split(split: str, backbone: str) -> None:
+    info = BACKBONES[backbone]
+    if split and len(info.splits) == 1:
+        raise InputError(f"{info.title} is split in one place only: leave --split out.")
+    if split and split not in info.splits:
+        raise UnknownNameError("split", split, info.splits)
+
+
+def _variants(
+    request: Request, recipe: Recipe, methods: Sequence[MethodInfo]
+) -> tuple[Variant, ...]:
+    """Read all ``--set`` options: every combination of their values."""
+    own = {m.name: m.settings for m in methods if m.code}
+    extra: dict[str, type[Section]] = {"fidelity": FidelitySettings, **own}
+    axes: dict[str, list[Any]] = {}
+    for text in request.settings:
+        key, equals, values = text.partition("=")
+        if not equals:
+            raise SettingError(f"--set takes section.key=value, not '{text}': e.g. dfg.rho=0.5.")
+        if key in axes:
+            raise SettingError(f"--set {key} is given twice: write its values with commas.")
+        _check_key(key)
+        axes[key] = recipes.parse_values(key, values, extra)
+    points = [dict(zip(axes, point, strict=True)) for point in product(*axes.values())]
+    return tuple(_variant(request, recipe, point, own) for point in points)
+
+
+def _variant(
+    request: Request,
+    recipe: Recipe,
+    changes: Mapping[str, Any],
+    own: Mapping[str, type[TrainingSettings]],
+) -> Variant:
+    """Apply one point of a sweep."""
+    parts: dict[str, dict[str, Any]] = {}
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        parts.setdefault(section, {})[name] = value
+    return Variant(
+        changes=changes,
+        recipe=recipe.with_settings(
+            {k: v for k, v in changes.items() if k.partition(".")[0] in recipes.SETTABLE}
+        ),
+        readings=ledger.readings(request.protocol, parts.get("fidelity", {})),
+        own={name: recipes.validated(own[name], name, parts.get(name, {})) for name in own},
+    )
+
+
+def _check_key(key: str) -> None:
+    """Refuse settings that have an option of their own."""
+    if key.endswith(".steps") and key != "source.steps":
+        raise SettingError(f"--set {key}: use --steps, which marks a run as shortened.")
+    if key in ("run.repeats", "run.eval_every", "imbalance.ratio", "imbalance.majority"):
+        option = {"run.repeats": "--repeats", "run.eval_every": "--eval-every"}.get(
+            key, "--imbalance" if key.endswith("ratio") else "--majority"
+        )
+        raise SettingError(f"--set {key}: use {option} instead.")
+
+
+def _source_name(request: Request, recipe: Recipe) -> str:
+    if request.source_weights is not None:
+        if request.source is not None:
+            raise InputError("Give --source or --source-weights, not both.")
+        return request.source_weights.stem
+    name = request.source or recipe.sources[0]
+    if name not in recipe.sources:
+        raise UnknownNameError(f"source of {recipe.name}", name, recipe.sources)
+    return name
