@@ -1,6 +1,7 @@
 """Uses what was trained: a run's classifier on pictures, and as a file for other programs."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -147,14 +148,18 @@ def load(file: Path) -> Classifier:
     try:
         with safe_open(file, "pt") as opened:
             content = json.loads((opened.metadata() or {})["dfgctl"])
-    except (OSError, KeyError, ValueError) as error:
+        if content["format"] != FORMAT:
+            raise InputError(
+                f"{file} is a '{content['format']}', which this dfgctl does not know: upgrade it."
+            )
+        fields: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in content["card"].items()
+        }
+        return Classifier(ClassifierCard(**fields), state)
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(
             f"{file} is no classifier that dfgctl export wrote: name one, or a run's id."
         ) from error
-    fields: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in content["card"].items()
-    }
-    return Classifier(ClassifierCard(**fields), state)
 
 
 def description(classifier: Classifier) -> dict[str, Any]:
@@ -183,7 +188,10 @@ def save(classifier: Classifier, file: Path) -> None:
     """
     # A dropout's stream only serves training.
     state = {n: t.contiguous() for n, t in classifier.state_dict().items()}
-    metadata = {"format": "pt", "dfgctl": json.dumps({"card": asdict(classifier.card)})}
+    metadata = {
+        "format": "pt",
+        "dfgctl": json.dumps({"format": FORMAT, "card": asdict(classifier.card)}),
+    }
     write(file, state, metadata)
 
 
@@ -203,10 +211,11 @@ def save_onnx(classifier: Classifier, file: Path) -> None:
         ) from error
     card = classifier.card
     example = torch.zeros(2, card.channels, card.crop, card.crop)
+    beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     torch.onnx.export(
         classifier,
         (example,),
-        file,
+        beside,
         input_names=["images"],
         output_names=["probabilities"],
         dynamic_shapes={"pixels": {0: torch.export.Dim("pictures")}},
@@ -214,3 +223,4 @@ def save_onnx(classifier: Classifier, file: Path) -> None:
         external_data=False,
         verbose=False,
     )
+    beside.replace(file)

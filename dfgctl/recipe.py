@@ -28,7 +28,7 @@ from dfgctl.settings import (
 class ImbalanceSettings(Section):
     """How the training set is made imbalanced."""
 
-    ratio: str = Field(description="majority to minority, R:1")
+    ratio: str = Field(description="majority to minority, R:1, or as-is")
     majority: int = Field(ge=1, description="number of majority classes")
     majority_count: int = Field(ge=1, description="images of a majority class, where it has them")
 
@@ -83,7 +83,7 @@ class Recipe(Section):
 
     name: str
     backbone: str
-    sources: list[str]
+    sources: list[str] = Field(min_length=1)
     pictures: PicturesSettings | None = None
     imbalance: ImbalanceSettings
     run: RunSettings
@@ -193,7 +193,7 @@ def read(file: Path) -> Recipe:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{file} is no TOML: {error}. Mend the file.") from error
-    recipe = _validated(content, file.stem)
+    recipe = _validated(content, file.stem if file.parent == folder() else str(file))
     if recipe.pictures is None:
         dataset(recipe.name, "target")
     if recipe.backbone not in BACKBONES:
@@ -264,12 +264,15 @@ def departures(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]]) -> lis
     for section, values in settings.items():
         if section == "code":
             continue
+        if section == "network":
+            found.append(f"split {values['split']}")
+            continue
         base: Mapping[str, Any]
         late: Mapping[str, Any] = {}
         if section in SETTABLE:
             base, late = recipe.section(section).values(), _model(section).late()
         else:
-            base = code["defaults"] if code and section not in ("fidelity", "network") else {}
+            base = code["defaults"] if code and section != "fidelity" else {}
         found += [
             f"{section}.{name}={value if isinstance(value, str) else exact(value)}"
             for name, value in {**late, **values}.items()
@@ -315,7 +318,16 @@ def _validated(content: Mapping[str, Any], name: str) -> Recipe:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         reason = _lower(first["msg"].removeprefix("Value error, "))
-        raise SettingError(f"Recipe {name}: {where}: {reason}.") from error
+        if first["type"] == "extra_forbidden":
+            near = nearest(where, [*keys(), *Recipe.model_fields])
+            reason = f"there is no such setting{f'; did you mean {near}?' if near else ''}"
+        raise SettingError(
+            f"Recipe {name}: {where}: {reason.rstrip('.?')}{_end(reason)}"
+        ) from error
+
+
+def _end(reason: str) -> str:
+    return "?" if reason.endswith("?") else "."
 
 
 def _section_model(name: str) -> type[Section]:

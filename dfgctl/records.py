@@ -202,6 +202,7 @@ class DatasetCard:
         classes: the classes' names.
         folder: the folder of one's own pictures; None for a published data set.
         test_fraction: share of one's own pictures that tests; None where they are split already.
+        fewest: training images of its smallest class.
     """
 
     digest: str
@@ -210,6 +211,7 @@ class DatasetCard:
     classes: tuple[str, ...]
     folder: str | None = None
     test_fraction: float | None = None
+    fewest: int = 1
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class OptimizerSettings(Section):
     beta2: float = Field(ge=0, lt=1, default=0.9, description="Adam's second decay rate")
 
 
-class PlainSettings(TrainingSettings, OptimizerSettings):
+class PlainSettings(OptimizerSettings, TrainingSettings):
     """Plain training: what ``original``, ``finetune``, ``delta`` and pre-training share."""
 
     lr: float = Field(gt=0, lt=10, description="learning rate")
@@ -98,7 +98,7 @@ class RegSettings(Section):
     head_lr: float = Field(gt=0, default=0.01, description="SGD's learning rate for a new head")
 
 
-class DifaSettings(TrainingSettings, OptimizerSettings):
+class DifaSettings(OptimizerSettings, TrainingSettings):
     """DIFA + cMWGAN, an interpretation (N01): the settings of its three stages.
 
     Stages 0 and 1 take their shares of all ``steps``, stage 2 takes the rest.

@@ -9,7 +9,8 @@ from dfgctl.data.imbalance import AS_IS
 from dfgctl.errors import UnknownNameError
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.recipe import PicturesSettings, Recipe
-from dfgctl.records import Run, RunSpec
+from dfgctl.records import DatasetCard, Run, RunSpec
+from dfgctl.settings import Section
 
 MODELS = {"lenet5": "fmnist", "vgg16": "cinic10", "resnet50": "caltech256"}
 """Whose settings each network takes."""
@@ -57,11 +58,19 @@ def recipe_for(
     )
 
 
-def recipe_of(spec: RunSpec) -> Recipe:
-    """Return the recipe that a run is held against: its data set's, or one's own pictures'."""
+def recipe_of(spec: RunSpec, card: DatasetCard | None = None) -> Recipe:
+    """Return the recipe that a run is held against: its data set's, or one's own pictures'.
+
+    Args:
+        spec: the run's spec.
+        card: what is kept of its data set.
+    """
     if spec.dataset in recipes.names():
         return recipes.load(spec.dataset)
-    return recipe_for(spec.dataset, spec.backbone)
+    if card is None or card.folder is None:
+        return recipe_for(spec.dataset, spec.backbone)
+    pictures = PicturesSettings(folder=card.folder, test_fraction=card.test_fraction)
+    return recipe_for(spec.dataset, spec.backbone, pictures, card.fewest)
 
 
 def recipes_of(runs: Sequence[Run], names: Sequence[str] = ()) -> dict[str, Recipe]:
@@ -74,10 +83,14 @@ def recipes_of(runs: Sequence[Run], names: Sequence[str] = ()) -> dict[str, Reci
     Raises:
         UnknownNameError: there is neither a recipe nor a run of a name.
     """
-    own = {run.spec.dataset: run.spec for run in runs if run.spec.dataset not in recipes.names()}
+    published = recipes.names()
+    own = {run.spec.dataset: run for run in runs if run.spec.dataset not in published}
     found = {}
-    for name in names or (*recipes.names(), *sorted(own)):
-        found[name] = recipe_of(own[name]) if name in own else recipes.load(name)
+    for name in names or (*published, *sorted(own)):
+        if name not in published and name not in own:
+            raise UnknownNameError("data set", name, [*published, *own])
+        run = own.get(name)
+        found[name] = recipe_of(run.spec, run.card) if run else recipes.load(name)
     return found
 
 
@@ -93,13 +106,20 @@ def text(recipe: Recipe) -> str:
         "",
         *_pairs({"name": recipe.name, "backbone": recipe.backbone, "sources": recipe.sources}),
     ]
-    for section, values in recipe.model_dump(exclude={"tuning", "cost"}).items():
-        if isinstance(values, dict):
-            lines += ["", f"[{section}]", *_pairs(values)]
+    for name, section in recipe:
+        if isinstance(section, Section) and name not in ("tuning", "cost"):
+            lines += ["", f"[{name}]", *_pairs(section.values(), type(section))]
     return "\n".join(lines) + "\n"
 
 
-def _pairs(values: Mapping[str, Any]) -> list[str]:
-    """Write keys and values; JSON's strings, numbers and lists are TOML's too."""
-    known = {k: v for k, v in values.items() if v is not None}
-    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in known.items()]
+def _pairs(values: Mapping[str, Any], model: type[Section] | None = None) -> list[str]:
+    """Write keys and values, with what they are; JSON's strings, numbers and lists are TOML's."""
+    lines = []
+    for key, value in values.items():
+        if value is None:
+            continue
+        # JSON leaves the one control character as it is that TOML does not allow.
+        line = f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+        said = model.model_fields[key].description if model else None
+        lines.append(f"{line}  # {said}" if said else line)
+    return lines

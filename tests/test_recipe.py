@@ -59,8 +59,8 @@ def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("[dfg]", "[dfg]\nrhoo = 0.5", r"dfg\.rhoo: extra inputs"),
-        ('name = "digits"', 'name = "digits"\nnmae = 1', "nmae: extra inputs"),
+        ("[dfg]", "[dfg]\nrhoo = 0.5", r"dfg\.rhoo: there is no such setting"),
+        ('name = "digits"', 'name = "digits"\nnmae = 1', "nmae: there is no such setting"),
         ("rho = 0.75", 'rho = "much"', r"dfg\.rho: input should be a valid number"),
         ("rho = 0.75", "rho = 1.5", r"dfg\.rho: input should be less than or equal to 1"),
         ("rho = 0.75", "rho = nan", r"dfg\.rho: input should be"),

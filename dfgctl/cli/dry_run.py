@@ -21,7 +21,7 @@ def show_plan(plan: "Plan", store: "Registry | None", force: bool, json: bool) -
     """
     from rich.table import Table
 
-    from dfgctl.cli.names import combination, duration, short, size
+    from dfgctl.cli.names import combination, counted, duration, short, size
     from dfgctl.dispatch.estimate import estimate
 
     known = store.runs(dataset=plan.recipe.name) if store else []
@@ -51,7 +51,9 @@ def show_plan(plan: "Plan", store: "Registry | None", force: bool, json: bool) -
             ]
         )
         return
-    table = Table(title=f"{plan.recipe.name}: {len(plan.runs)} runs", title_justify="left")
+    table = Table(
+        title=f"{plan.recipe.name}: {counted(len(plan.runs), 'run')}", title_justify="left"
+    )
     for column in ("Run", "Method", "Majority", "Seed", "Steps", "Set", "Status"):
         table.add_column(column, justify="right" if column in ("Seed", "Steps") else "left")
     for r in plan.runs:
@@ -67,11 +69,16 @@ def show_plan(plan: "Plan", store: "Registry | None", force: bool, json: bool) -
         )
     console = out()
     console.print(table)
-    time = "unknown" if guess.seconds is None else f"about {duration(guess.seconds)}"
-    console.print(
-        f"{len(missing)} to train: {time}, by {guess.basis}; about {size(guess.disk)} of disk."
-        if missing
-        else "All are finished already."
-    )
+    if not missing:
+        console.print("All are finished already.")
+    elif guess.seconds is None:
+        console.print(
+            f"{len(missing)} to train, how long is not known yet; about {size(guess.disk)} of disk."
+        )
+    else:
+        console.print(
+            f"{len(missing)} to train: about {duration(guess.seconds)}, by {guess.basis}; about "
+            f"{size(guess.disk)} of disk."
+        )
     for note in plan.notes:
         console.print(f"[yellow]Note:[/yellow] {escape(note)}")

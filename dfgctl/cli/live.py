@@ -49,6 +49,13 @@ class Progress:
 
     # What the worker tells
 
+    def data_prepared(self, name: str, done: int, total: int) -> None:
+        """So many of a data set's pictures are decoded."""
+        what = f"decoding the pictures of {name}, once"
+        if self.what != what:
+            self._begin(what, total)
+        self.step = done
+
     def source_started(self, spec: SourceSpec) -> None:
         """The pre-training of a source network begins."""
         self._begin(f"source network {spec.dataset}, {spec.backbone}", int(spec.settings["steps"]))
@@ -147,6 +154,11 @@ class Lines(Progress):
     def __init__(self, plan: Plan, missing: int) -> None:
         super().__init__(plan, missing)
         self.last = time.monotonic()
+
+    def data_prepared(self, name: str, done: int, total: int) -> None:
+        """So many of a data set's pictures are decoded."""
+        super().data_prepared(name, done, total)
+        self._line()
 
     def source_stepped(self, step: int) -> None:
         """The source network has done a step."""

@@ -1,5 +1,6 @@
 """How runs are named in lists and lines."""
 
+from dfgctl.data.imbalance import AS_IS
 from dfgctl.records import Run, RunSpec
 
 SHORT = 10
@@ -12,8 +13,15 @@ def short(run_id: str) -> str:
 
 
 def combination(spec: RunSpec) -> str:
-    """Write a combination as ``{0, 4}``, or ``balanced``."""
+    """Write a combination as ``{0, 4}``, or ``balanced``, or ``as it is``."""
+    if spec.ratio == AS_IS:
+        return "as it is"
     return "{" + ", ".join(map(str, spec.combination)) + "}" if spec.combination else "balanced"
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a number of things: ``1 run``, ``3 runs``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def status(run: Run) -> str:

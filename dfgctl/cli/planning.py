@@ -1,7 +1,7 @@
 """How ``dfgctl run`` comes to its plan: which data set is meant, what is there, what is missing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,21 +20,47 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """The data set that is meant: its recipe and, for one's own pictures, what was found."""
+    """The data set that is meant: its recipe and, for one's own pictures, what was found.
+
+    Attributes:
+        recipe: its recipe.
+        info: the data set.
+        made: whether the recipe was made for the folder, not read from a file.
+        manifest: what was found in a folder, once it was looked through.
+    """
 
     recipe: "Recipe"
     info: "DatasetInfo"
+    made: bool = False
     manifest: "Manifest | None" = None
 
+    def looked_through(self, folder: Path, keep: bool) -> "Target":
+        """Look through one's own pictures; another data set stays as it is.
 
-def target_of(
-    name: str,
-    backbone: str | None,
-    test_fraction: float | None,
-    strict: bool,
-    folder: Path,
-    keep: bool,
-) -> Target:
+        Args:
+            folder: where results lie, and checksums are remembered.
+            keep: whether new checksums are written there.
+
+        Raises:
+            InputError: the pictures cannot be trained on.
+        """
+        from dfgctl import templates
+        from dfgctl.data.files import OwnFolder
+        from dfgctl.data.manifest import ChecksumCache, manifest
+
+        if not isinstance(self.info.files, OwnFolder):
+            return self
+        cache = ChecksumCache(folder / "manifests" / "checksums.json", keep=keep)
+        found = manifest(self.info, Path(), cache)
+        recipe = self.recipe
+        if self.made:
+            recipe = templates.recipe_for(
+                recipe.name, recipe.backbone, recipe.pictures, min(found.train_counts)
+            )
+        return replace(self, recipe=recipe, manifest=found)
+
+
+def target_of(name: str, backbone: str | None, test_fraction: float | None, strict: bool) -> Target:
     """Find out which data set is meant: a published one, a recipe's file, or a folder.
 
     Args:
@@ -42,8 +68,6 @@ def target_of(
         backbone: the network, for a folder.
         test_fraction: share of a folder's pictures that tests.
         strict: whether a broken picture of a folder stops.
-        folder: where results lie, and checksums are remembered.
-        keep: whether new checksums are written there.
 
     Raises:
         InputError: there is no such data set, or an option does not fit it.
@@ -52,51 +76,66 @@ def target_of(
     from dfgctl.data.catalog import dataset
 
     path = Path(name).expanduser()
-    if path.suffix == ".toml" or (name not in recipes.names() and path.is_dir()):
-        return _own(path, backbone, test_fraction, strict, folder, keep)
-    if backbone is not None or test_fraction is not None or strict:
-        option = "--backbone" if backbone else "--test-fraction" if test_fraction else "--strict"
-        raise InputError(f"{option} is for a folder of your own pictures: leave it out for {name}.")
+    options = {
+        "--backbone": backbone is not None,
+        "--test-fraction": test_fraction is not None,
+        "--strict": strict,
+    }
+    given = [option for option, is_given in options.items() if is_given]
+    published = name in recipes.names()
+    if not published and path.is_dir():
+        return _folder(path, backbone, test_fraction, strict)
+    if path.suffix == ".toml":
+        return _file(path, given, strict)
+    if not published and (given or len(path.parts) > 1 or name.startswith(".")):
+        raise InputError(f"There is no folder {name}: name one with a folder for each class.")
     recipe = recipes.load(name)
+    if given:
+        raise InputError(
+            f"{given[0]} is for a folder of your own pictures: leave it out for {name}."
+        )
     return Target(recipe, dataset(recipe.name))
 
 
-def _own(
-    path: Path,
-    backbone: str | None,
-    test_fraction: float | None,
-    strict: bool,
-    folder: Path,
-    keep: bool,
-) -> Target:
-    """Read a recipe's file, or look through a folder of pictures."""
-    from dfgctl import recipe as recipes
+def _folder(path: Path, backbone: str | None, test_fraction: float | None, strict: bool) -> Target:
+    """Describe a folder of pictures, and make a recipe for it."""
     from dfgctl import templates
-    from dfgctl.data.catalog import dataset
-    from dfgctl.data.manifest import ChecksumCache, manifest
     from dfgctl.data.own import own_folder
     from dfgctl.recipe import PicturesSettings
 
-    recipe = None
-    if path.suffix == ".toml":
-        if backbone is not None or test_fraction is not None:
-            raise InputError("The recipe's file says which network and pictures: change it there.")
-        recipe = recipes.read(path)
-        if recipe.pictures is None:
-            return Target(recipe, dataset(recipe.name))
-        path, test_fraction = Path(recipe.pictures.folder), recipe.pictures.test_fraction
-    elif backbone is None:
+    if backbone is None:
         raise InputError(
             f"{path} is a folder: say which network, with --backbone lenet5, vgg16 or resnet50."
         )
     info = own_folder(path, test_fraction, strict)
-    cache = ChecksumCache(folder / "manifests" / "checksums.json", keep=keep)
-    found = manifest(info, Path(), cache)
-    if recipe is None:
-        assert backbone is not None
-        pictures = PicturesSettings(folder=str(path.resolve()), test_fraction=test_fraction)
-        recipe = templates.recipe_for(info.name, backbone, pictures, min(found.train_counts))
-    return Target(recipe, info, found)
+    pictures = PicturesSettings(folder=str(path.resolve()), test_fraction=test_fraction)
+    return Target(templates.recipe_for(info.name, backbone, pictures), info, made=True)
+
+
+def _file(path: Path, given: Sequence[str], strict: bool) -> Target:
+    """Read a recipe's file; a folder of pictures in it may be relative to the file's."""
+    from dfgctl import recipe as recipes
+    from dfgctl.data.catalog import dataset
+    from dfgctl.data.own import own_folder
+
+    recipe = recipes.read(path)
+    if recipe.pictures is None:
+        if given:
+            raise InputError(f"{path} has no pictures of your own: leave {given[0]} out.")
+        return Target(recipe, dataset(recipe.name))
+    if set(given) - {"--strict"}:
+        raise InputError(
+            f"{path} says which network and pictures: change it there, without options."
+        )
+    place = path.parent / Path(recipe.pictures.folder).expanduser()
+    info = own_folder(place, recipe.pictures.test_fraction, strict)
+    if recipe.name != info.name:
+        raise InputError(
+            f"{path} calls its data set '{recipe.name}', but pictures stand under their folder's "
+            f'name: write name = "{info.name}", or rename the folder.'
+        )
+    pictures = recipe.pictures.model_copy(update={"folder": str(place.resolve())})
+    return Target(recipe.model_copy(update={"pictures": pictures}), info)
 
 
 def check_weights(file: Path, checked: "Checked") -> None:

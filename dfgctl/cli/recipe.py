@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dfgctl.cli.names import counted
 from dfgctl.cli.options import DEFAULT_REGISTRY, JsonOption, RegistryOption
 from dfgctl.cli.output import err, out, print_json, reported
 
@@ -75,9 +76,7 @@ def show_recipe(
 @reported
 def new_recipe(
     folder: Annotated[Path, typer.Argument(help="A folder of your own pictures.")],
-    backbone: Annotated[
-        str, typer.Option(help="The network: lenet5, vgg16 or resnet50.")
-    ] = "resnet50",
+    backbone: Annotated[str, typer.Option(help="The network: lenet5, vgg16 or resnet50.")],
     test_fraction: Annotated[
         float | None,
         typer.Option(help="Share of the pictures that tests, where there is no test/."),
@@ -93,8 +92,10 @@ def new_recipe(
 
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}: name one with a folder for each class.")
-    target = target_of(f"{folder}/", backbone, test_fraction, strict, home(registry), keep=True)
+    target = target_of(f"{folder}/", backbone, test_fraction, strict)
+    target = target.looked_through(home(registry), keep=True)
     assert target.manifest is not None
     if target.manifest.broken:
-        err().print(f"{len(target.manifest.broken):,} broken pictures will be left out.")
+        left_out = counted(len(target.manifest.broken), "broken picture")
+        err().print(f"{left_out} will be left out.")
     typer.echo(templates.text(target.recipe).rstrip("\n"))

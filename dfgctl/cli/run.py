@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -130,7 +131,7 @@ def run(
     from dfgctl.registry.engine import home
 
     folder = home(registry)
-    target = target_of(dataset, backbone, test_fraction, strict, folder, keep=not dry_run)
+    target = target_of(dataset, backbone, test_fraction, strict)
     request = Request(
         dataset=target.recipe.name,
         recipe=target.recipe,
@@ -152,7 +153,9 @@ def run(
     )
     if select == "val" and not validation:
         raise InputError("--select val needs images to choose by: add --validation 0.1.")
-    checked = check(request)
+    checked = check(request)  # names and numbers, before a picture is looked at
+    target = target.looked_through(folder, keep=not dry_run)
+    checked = check(replace(request, recipe=target.recipe))
     pack_size = _pack(pack)
     if dry_run:
         from dfgctl.cli.dry_run import show_plan
@@ -193,14 +196,14 @@ def _pack(text: str) -> int | None:
 
 
 def _announce(plan: "Plan", missing: "Sequence[PlannedRun]", store: "Registry") -> None:
-    from dfgctl.cli.names import duration
+    from dfgctl.cli.names import counted, duration
     from dfgctl.cli.planning import unready
     from dfgctl.dispatch.estimate import estimate
 
     console = err()
     console.print(
-        f"{plan.recipe.name}: {len(plan.runs)} runs, {len(plan.runs) - len(missing)} have ended "
-        f"already, {len(missing)} to train."
+        f"{plan.recipe.name}: {counted(len(plan.runs), 'run')}, {len(plan.runs) - len(missing)} "
+        f"ended already, {len(missing)} to train."
     )
     if missing:
         known = store.runs(dataset=plan.recipe.name)
@@ -216,20 +219,21 @@ def _conclude(plan: "Plan", store: "Registry", select: "Select | None", json: bo
     from dfgctl.cli.runs import record
     from dfgctl.cli.table import show
     from dfgctl.report.tables import results
+    from dfgctl.templates import recipes_of
 
     by_id = {r.id: r for r in store.runs(run.id for run in plan.runs)}
     runs = [by_id[run.id] for run in plan.runs]
     if json:
         print_json([record(r, select) for r in runs])
     else:
-        show(results(runs, {plan.recipe.name: plan.recipe}, select))
+        show(results(runs, recipes_of(runs, [plan.recipe.name]), select))
     unfinished = [r for r in runs if r.status != "finished"]
     if unfinished:
         raise RunsFailedError(_failures(unfinished))
 
 
 def _failures(failed: "list[Run]") -> str:
-    from dfgctl.cli.names import short
+    from dfgctl.cli.names import counted, short
 
     kinds = Counter(r.outcome or r.status for r in failed)
     listed = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
@@ -237,6 +241,6 @@ def _failures(failed: "list[Run]") -> str:
     why = f" The first one: {reason[-1]}" if reason else ""
     again = " --force trains diverged ones once more." if "diverged" in kinds else ""
     return (
-        f"{len(failed)} runs did not finish ({listed}).{why}{again} "
+        f"{counted(len(failed), 'run')} did not finish ({listed}).{why}{again} "
         f"See dfgctl runs show {short(failed[0].id)}."
     )

@@ -50,7 +50,9 @@ def list_runs(
     if dataset is not None and not any(r.spec.dataset == dataset for r in every):
         from dfgctl import recipe
 
-        recipe.path_of(dataset)
+        names = {*recipe.names(), *(r.spec.dataset for r in every)}
+        if dataset not in names:
+            raise UnknownNameError("data set", dataset, names)
     runs = [
         r
         for r in every
@@ -100,13 +102,17 @@ def record(run: "Run", select: "Select | None" = None) -> dict[str, Any]:
     """
     from dataclasses import asdict
 
+    from dfgctl.ledger import PAPER, RELEASED, readings_of, touching
     from dfgctl.report.selection import accuracy_of, shown_of
 
+    used = readings_of(run.spec)
+    switches = touching(run.spec.method, run.spec.backbone)
     spec = asdict(run.spec)
     metrics = asdict(run.metrics) if run.metrics else None
     return {
         "id": run.id,
         **spec,
+        "readings": {i: RELEASED if i in used else PAPER for i in switches},
         "status": run.status,
         "outcome": run.outcome,
         "error": run.error,

@@ -20,7 +20,7 @@ def command_of(run: "Run", source: "Source | None") -> str:
     from dfgctl.templates import recipe_of
 
     spec = run.spec
-    recipe = recipe_of(spec)
+    recipe = recipe_of(spec, run.card)
     words = ["dfgctl", "run", spec.dataset]
     if run.card is not None and run.card.folder is not None:
         words = ["dfgctl", "run", run.card.folder, "--backbone", spec.backbone]

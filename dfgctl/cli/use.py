@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dfgctl.cli.names import counted
 from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, open_registry
 from dfgctl.cli.output import err, escape, reported, write_file
-from dfgctl.errors import InputError
+from dfgctl.errors import DataCorruptError, InputError
 
 if TYPE_CHECKING:
     from dfgctl.inference import Classifier
@@ -74,7 +75,10 @@ def predict(
             rows.writerow([name, card.classes[int(p.argmax())], *(f"{x:.6f}" for x in p.tolist())])
     if broken:
         names = ", ".join(str(f) for f in broken[:5]) + (" and more" if len(broken) > 5 else "")
-        err().print(f"Left out {len(broken):,} broken pictures: {escape(names)}.", soft_wrap=True)
+        if len(broken) == len(files):
+            raise DataCorruptError(f"No picture could be decoded ({names}): name whole ones.")
+        left_out = counted(len(broken), "broken picture")
+        err().print(f"Left out {left_out}: {escape(names)}.", soft_wrap=True)
     if output is not None:
         write_file(output, text.getvalue())
     else:
@@ -112,6 +116,8 @@ def _classifier(name: str, where: str) -> "Classifier":
 
     if name.endswith(".safetensors"):
         return load(Path(name))
+    if name.endswith(".onnx"):
+        raise InputError(f"{name} is for other programs: export the run as .safetensors, too.")
     store = open_registry(where)
     if store is None:
         raise InputError(f"There is no run '{name}': there is no registry at {where} yet.")

@@ -80,7 +80,7 @@ def in_folder(place: Path) -> list[Path]:
     found = sorted(
         p
         for p in place.rglob("*")
-        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+        if p.suffix.lower() in SUFFIXES and p.is_file() and not _hidden(p.relative_to(place))
     )
     if not found:
         raise DataMissingError(
@@ -88,6 +88,10 @@ def in_folder(place: Path) -> list[Path]:
             "that has some."
         )
     return found
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def read_all(
@@ -107,16 +111,19 @@ def read_all(
         DataCorruptError: one is broken, and ``strict`` was asked for.
     """
     good, pixels, broken = [], [], []
-    for file in files:
-        try:
-            pixels.append(read(file, view, upright=True))
-            good.append(file)
-        except BROKEN as error:
-            if strict:
-                raise DataCorruptError(
-                    f"{file} cannot be decoded ({error}): mend or delete it, or leave --strict out."
-                ) from error
-            broken.append(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on odd metadata, which do not concern the pixels
+        for file in files:
+            try:
+                pixels.append(read(file, view, upright=True))
+                good.append(file)
+            except BROKEN as error:
+                if strict:
+                    raise DataCorruptError(
+                        f"{file} cannot be decoded ({error}): mend or delete it, or leave "
+                        "--strict out."
+                    ) from error
+                broken.append(file)
     shape = (0, view.channels, view.stored, view.stored)
     return good, np.stack(pixels) if pixels else np.zeros(shape, np.uint8), broken
 

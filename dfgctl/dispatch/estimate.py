@@ -79,7 +79,7 @@ def _seconds(run: PlannedRun, known: Sequence[Run], recipe: Recipe) -> tuple[flo
             "earlier runs in this registry",
         )
     if recipe.cost is None:
-        return None, "nothing: no run to go by yet"
+        return None, "nothing"
     cost = recipe.cost
     # One's own method costs about what ``original`` does, as far as can be known.
     per_step = cost.values().get(spec.method, cost.original)

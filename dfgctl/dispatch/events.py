@@ -9,6 +9,9 @@ from dfgctl.records import Claim, Measurement, Metrics, Run, SourceSpec
 class Observer(Protocol):
     """Watches a worker."""
 
+    def data_prepared(self, name: str, done: int, total: int) -> None:
+        """So many of a data set's pictures are decoded."""
+
     def source_started(self, spec: SourceSpec) -> None:
         """The pre-training of a source network begins."""
 

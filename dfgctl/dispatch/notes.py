@@ -24,10 +24,9 @@ def _left_out(target: Manifest) -> list[str]:
         return []
     names = ", ".join(target.broken[:5])
     more = f" and {len(target.broken) - 5:,} more" if len(target.broken) > 5 else ""
-    return [
-        f"{len(target.broken):,} broken pictures are left out: {names}{more} (--strict stops "
-        "instead)."
-    ]
+    many = len(target.broken) > 1
+    which = f"{len(target.broken):,} broken pictures are" if many else "1 broken picture is"
+    return [f"{which} left out: {names}{more} (--strict stops instead)."]
 
 
 def _short_classes(checked: Checked, runs: Sequence[PlannedRun], target: Manifest) -> list[str]:

@@ -136,6 +136,7 @@ def _card(checked: Checked, target: Manifest) -> DatasetCard:
         classes=target.classes or checked.info.classes,
         folder=pictures.folder if pictures else None,
         test_fraction=pictures.test_fraction if pictures else None,
+        fewest=min(target.train_counts),
     )
 
 

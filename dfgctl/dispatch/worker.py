@@ -14,9 +14,10 @@ import torch
 from dfgctl import provenance
 from dfgctl.data import sources as data_sources
 from dfgctl.data.arrays import ImageArrays
-from dfgctl.data.catalog import DATASETS
+from dfgctl.data.catalog import DATASETS, DatasetInfo
 from dfgctl.data.checksums import ChecksumCache
-from dfgctl.data.files import WeightsFile
+from dfgctl.data.files import OwnFolder, WeightsFile
+from dfgctl.data.manifest import manifest
 from dfgctl.data.views import VIEWS
 from dfgctl.dispatch.events import Observer
 from dfgctl.dispatch.lease import kept_alive
@@ -206,15 +207,32 @@ class Worker:
     def _load(self, name: str, network: str) -> ImageArrays:
         if (name, network) not in self._data:
             folder = self.registry.folder
-            own = name == self.plan.info.name
+            cache = ChecksumCache(folder / "manifests" / "checksums.json")
+            info = self.plan.info if name == self.plan.info.name else DATASETS[name]
+            self._check_unchanged(info, cache)
             self._data[name, network] = data_sources.load(
-                self.plan.info if own else DATASETS[name],
+                info,
                 self.place.data_dir,
                 VIEWS[network],
                 folder / "prepared",
-                ChecksumCache(folder / "manifests" / "checksums.json"),
+                cache,
+                lambda done, total: self.observer.data_prepared(name, done, total),
             )
         return self._data[name, network]
+
+    def _check_unchanged(self, info: DatasetInfo, cache: ChecksumCache) -> None:
+        """Look whether one's own pictures are still those of the plan.
+
+        Raises:
+            InputError: they are not.
+        """
+        if not isinstance(info.files, OwnFolder):
+            return
+        if manifest(info, self.place.data_dir, cache).digest != self.plan.card.digest:
+            raise InputError(
+                f"The pictures in {info.files.root} have changed since this run was planned: type "
+                "the command again, so that they get runs of their own."
+            )
 
     # Source networks
 

@@ -1,5 +1,6 @@
 """Opens a registry's database: URL, pragmas, transactions, and the schema's version."""
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -202,11 +203,7 @@ def _sqlite_begin(connection: Connection) -> None:
 def _check_version(engine: Engine, where: str, create: bool) -> None:
     with engine.connect() as connection:
         tables = set(inspect(connection).get_table_names())
-        version = None
-        if VERSION_TABLE in tables:
-            version = connection.execute(
-                text(f"SELECT version_num FROM {VERSION_TABLE}")
-            ).scalar_one_or_none()
+        version = _version(connection)
     if version == HEAD:
         return
     if version in OLDER:
@@ -236,26 +233,45 @@ def _upgrade(engine: Engine, where: str, version: str) -> None:
         RegistryError: it cannot be written.
     """
     path = sqlite_path(engine.url)
-    if path is not None:
-        if engine.url.query or is_read_only(path):
-            raise RegistryError(
-                f"{where} was written by an older dfgctl and must be brought up to date, but "
-                "cannot be written: copy it to a folder of yours and name the copy with --registry."
-            )
-        copy = path.with_name(f"{path.name}.{version}.bak")
-        if not copy.exists():
-            with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(copy)) as new:
-                old.backup(new)
-    _migrate(engine)
+    if path is not None and (engine.url.query or is_read_only(path)):
+        raise RegistryError(
+            f"{where} was written by an older dfgctl and must be brought up to date, but cannot "
+            "be written: copy it to a folder of yours and name the copy with --registry."
+        )
+    with writing(engine) as connection:
+        if _version(connection) != version:
+            return  # another process did it meanwhile
+        if path is not None:
+            _copy(path, version)
+        _run_migrations(connection)
+
+
+def _copy(path: Path, version: str) -> None:
+    """Copy an SQLite file as it was before the transaction that is open, whole or not at all.
+
+    Raises:
+        RegistryError: it cannot be copied.
+    """
+    numbers = ("", *(f".{i}" for i in range(1, 1000)))
+    targets = (path.with_name(f"{path.name}.{version}{number}.bak") for number in numbers)
+    target = next(t for t in targets if not t.exists() or t.stat().st_size == 0)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(beside)) as new:
+            old.backup(new)
+        beside.replace(target)
+    except (OSError, sqlite3.Error) as error:
+        raise RegistryError(
+            f"{path} must be brought up to date, but a copy of it cannot be written beside it "
+            f"({error}): make room there, or name a copy elsewhere with --registry."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _migrate(engine: Engine) -> None:
     """Make the tables by the migrations; of several processes that try, one does it."""
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     if engine.dialect.name == "sqlite":
         raw = engine.raw_connection()
         try:
@@ -263,5 +279,23 @@ def _migrate(engine: Engine) -> None:
         finally:
             raw.close()
     with writing(engine) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        _run_migrations(connection)
+
+
+def _run_migrations(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _version(connection: Connection) -> str | None:
+    """Return the schema's version; None where there is no table of it."""
+    if VERSION_TABLE not in inspect(connection).get_table_names():
+        return None
+    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    version: str | None = found.scalar_one_or_none()
+    return version

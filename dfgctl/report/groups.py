@@ -41,7 +41,7 @@ def row_of(run: Run, recipe: Recipe) -> Row:
     notes = []
     if spec.backbone != recipe.backbone:  # pictures of one's own, on several networks
         notes.append(f"network {spec.backbone}")
-        recipe = recipe_of(spec)
+        recipe = recipe_of(spec, run.card)
     if spec.majority not in (0, recipe.imbalance.majority):
         notes.append(f"{spec.majority} majority classes")
     if spec.ratio != AS_IS and spec.majority_count != recipe.imbalance.majority_count:

@@ -1,6 +1,7 @@
 """Figures, drawn with matplotlib; the file's name says which kind it is."""
 
 import contextlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,7 @@ def sensitivity(
         share = " --validation 0.1" if select is Select.val else ""
         raise NothingToShowError(
             f"No finished runs of dfg on {recipe.name} with two values of {key}: train some with "
-            f"dfgctl run {recipe.name} --method dfg --set dfg.{key}={values}{share}"
+            f"dfgctl run {_target(recipe)} --method dfg --set dfg.{key}={values}{share}"
         )
     row, points = min(
         usable.items(),
@@ -131,6 +132,15 @@ def sensitivity(
         select=shown[row],
         left_out=left_out,
     )
+
+
+def _target(recipe: Recipe) -> str:
+    """Return what ``dfgctl run`` must be given for a data set."""
+    if recipe.pictures is None:
+        return recipe.name
+    fraction = recipe.pictures.test_fraction
+    split = "" if fraction is None else f" --test-fraction {fraction:g}"
+    return f"{shlex.quote(recipe.pictures.folder)} --backbone {recipe.backbone}{split}"
 
 
 def draw_sensitivity(data: Sensitivity, file: Path) -> None:

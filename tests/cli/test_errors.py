@@ -35,7 +35,7 @@ def refused(result: Any, *says: str, code: int = 2) -> None:
     [
         (["run", "digit"], ["'digit'", "did you mean 'digits'"]),
         (["run", "zzz"], ["There is: ", "digits, fmnist"]),
-        (["run", "../recipes/digits"], ["Unknown data set"]),
+        (["run", "../recipes/digits"], ["There is no folder ../recipes/digits"]),
         (["run", "digits", "--imbalance", "10"], ["'10'", "R:1"]),
         (["run", "digits", "--imbalance", "0:1"], ["'0:1'", "R:1"]),
         (["run", "digits", "--imbalance", "abc"], ["'abc'", "R:1"]),
