@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from by_hand import lenet5
 from narrow import narrow
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -61,19 +62,6 @@ def pictures(card: ClassifierCard, count: int = 3) -> Tensor:
     side = torch.Generator().manual_seed(1)
     shape = (count, card.channels, card.resize, card.resize)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=side)
-
-
-def lenet5(state: Mapping[str, Tensor], x: Tensor, bounded: bool = False) -> Tensor:
-    """Table A1 by hand: pictures (N, 1, 32, 32) in 0 to 255 to probabilities."""
-    h = (x.float() / 255 - 0.5) / 0.5
-    for part in ("E.conv", "C.conv"):
-        h = F.conv2d(h, state[f"{part}.weight"], state[f"{part}.bias"])
-        h = F.max_pool2d(F.relu(h), 2)
-    h = h.flatten(1)
-    for layer in ("fc1", "fc2"):
-        h = F.relu(F.linear(h, state[f"C.{layer}.weight"], state[f"C.{layer}.bias"]))
-    h = torch.tanh(h) if bounded else h
-    return torch.softmax(F.linear(h, state["C.head.weight"], state["C.head.bias"]), 1)
 
 
 def cut(card: ClassifierCard, x: Tensor) -> Tensor:

@@ -5,43 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from specs import spec
 
-from dfgctl import recipe as recipes
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.imbalance import Ratio, class_counts
 from dfgctl.methods.base import SourceWeights
 from dfgctl.networks.backbones import backbone, seeded
 from dfgctl.records import Measurement, RunSpec
-from dfgctl.settings import METHOD_SECTIONS
 from dfgctl.training import Done, Evaluated, Event, Stepped, Trainer, train
 
 CPU = torch.device("cpu")
-
-
-def spec(method: str = "original", combination: tuple[int, ...] = (0, 4), **changes) -> RunSpec:
-    recipe = recipes.load("digits")
-    settings = {name: recipe.section(name).values() for name in METHOD_SECTIONS[method]}
-    del settings[method]["steps"]
-    settings[method].update(changes.pop("settings", {}))
-    made = RunSpec(
-        dataset="digits",
-        source=None,
-        source_identity=None,
-        method=method,
-        backbone="lenet5",
-        protocol="paper",
-        ratio="10:1",
-        majority=2,
-        majority_count=80,
-        combination=combination,
-        seed=0,
-        steps=6,
-        eval_every=4,
-        validation=0.0,
-        settings=settings,
-        data_digest="d",
-    )
-    return replace(made, **changes)
 
 
 def counts_of(combination: tuple[int, ...]) -> tuple[int, ...]:
@@ -113,13 +86,13 @@ def test_each_method_learns_something_in_a_few_steps(digits, source, method):
     rates = (
         {"eta_E": 1e-3, "eta_C": 1e-3, "n_D": 1, "n_C1": 1, "n_C2": 2} if method == "dfg" else {}
     )
-    made = spec(method, steps=steps, eval_every=steps, settings=rates)
+    made = spec(method, steps=steps, eval_every=steps, own=rates)
     start, end = evaluations(run([made], digits, source))
     assert end.loss < start.loss
 
 
 def test_a_run_is_the_same_again_bit_for_bit(digits, source):
-    made = spec("dfg", settings={"n_D": 1, "n_W": 3})
+    made = spec("dfg", own={"n_D": 1, "n_W": 3})
     first, second = (run([made], digits, source)[-1] for _ in range(2))
     assert isinstance(first, Done)
     assert isinstance(second, Done)

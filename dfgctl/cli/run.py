@@ -73,7 +73,7 @@ def run(
         str | None, typer.Option(help="The source data set. \\[default: the recipe's first]")
     ] = None,
     source_weights: Annotated[
-        Path | None, typer.Option(help="Weights (safetensors) instead of a source data set.")
+        Path | None, typer.Option(help="Weights (safetensors, or torchvision's .pth) instead of a source.")
     ] = None,
     settings: Annotated[
         list[str] | None,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+from by_hand import lenet5
 from PIL import Image
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
@@ -30,19 +30,6 @@ TRAIN = (
     *("--backbone", "lenet5", "--method", "original", "--steps", "12", *QUICK),
     *("--set", "original.lr=0.01", "--set", "original.batch_size=8"),
 )
-
-
-def lenet5(state: dict[str, Tensor], x: Tensor, bounded: bool = False) -> Tensor:
-    """Table A1 by hand: pictures (N, 1, 32, 32) in 0 to 255 to probabilities."""
-    h = (x.float() / 255 - 0.5) / 0.5
-    for part in ("E.conv", "C.conv"):
-        h = F.conv2d(h, state[f"{part}.weight"], state[f"{part}.bias"])
-        h = F.max_pool2d(F.relu(h), 2)
-    h = h.flatten(1)
-    for layer in ("fc1", "fc2"):
-        h = F.relu(F.linear(h, state[f"C.{layer}.weight"], state[f"C.{layer}.bias"]))
-    h = torch.tanh(h) if bounded else h
-    return torch.softmax(F.linear(h, state["C.head.weight"], state["C.head.bias"]), 1)
 
 
 def grey(files: Sequence[Path]) -> Tensor:

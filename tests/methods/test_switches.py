@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from specs import spec
 from torch import nn
 
 from dfgctl import attention, ledger, losses, seeding
-from dfgctl import recipe as recipes
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.batches import Batches
 from dfgctl.data.imbalance import Ratio, class_counts, first_counts, random_combination, subset
@@ -32,9 +32,7 @@ from dfgctl.networks.generator import Deconv, Generator, Shape, generator
 from dfgctl.networks.lenet5 import LeNet5Extractor
 from dfgctl.networks.vgg16 import Vgg16Classifier
 from dfgctl.pack import Replicated
-from dfgctl.records import RunSpec
 from dfgctl.report.selection import accuracy_of
-from dfgctl.settings import METHOD_SECTIONS
 from dfgctl.training import Done, Evaluated, Trainer, train
 
 _spec = importlib.util.spec_from_file_location("oracle", Path(__file__).parent / "oracle.py")
@@ -547,33 +545,6 @@ def test_without_f13_all_images_are_taken_or_the_first_weight_images(weighed):
 
 
 # F14, F15, F16, F29: what is reported, and which images there are
-
-
-def spec(method: str = "original", **changes) -> RunSpec:
-    recipe = recipes.load("digits")
-    settings = {name: recipe.section(name).values() for name in METHOD_SECTIONS[method]}
-    del settings[method]["steps"]
-    settings[method].update(changes.pop("own", {}))
-    settings.update(changes.pop("sections", {}))
-    made = RunSpec(
-        dataset="digits",
-        source=None,
-        source_identity=None,
-        method=method,
-        backbone="lenet5",
-        protocol="paper",
-        ratio="10:1",
-        majority=2,
-        majority_count=80,
-        combination=(0, 4),
-        seed=0,
-        steps=2,
-        eval_every=1,
-        validation=0.0,
-        settings=settings,
-        data_digest="d",
-    )
-    return replace(made, **changes)
 
 
 COUNTS = class_counts([87] * 10, (0, 4), Ratio.parse("10:1"), 80)
