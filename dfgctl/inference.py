@@ -135,7 +135,13 @@ def of_run(run: Run, weights: Path, classes: tuple[str, ...]) -> Classifier:
         crop=view.stored if uncropped else view.crop,
     )
     state = {n: t for n, t in read(weights).items() if n.startswith(("E.", "C."))}
-    return Classifier(card, state)
+    try:
+        return Classifier(card, state)
+    except RuntimeError as error:
+        raise InputError(
+            f"Run {run.id[:10]} has networks of its own, not those of {spec.backbone}: use them by "
+            "your own code."
+        ) from error
 
 
 def load(file: Path) -> Classifier:

@@ -99,13 +99,17 @@ class Replicated(nn.Module):
 
     @contextmanager
     def buffers_kept(self, kept: Tensor) -> Iterator[None]:
-        """Undo what a block does to the buffers of some replicas, (R,)."""
+        """Undo what a block does to the buffers of some replicas, (R,).
+
+        A dropout's count of masks is set back for all: how many passes a block makes depends on
+        the pack.
+        """
         names = {name for name, _ in self.module.named_buffers()}
         before = {name: self.tensor(name).clone() for name in names}
         yield
         for name in names:
             buffer = self.tensor(name)
-            mask = kept.view(-1, *(1,) * (buffer.dim() - 1))
+            mask = kept.view(-1, *(1,) * (buffer.dim() - 1)) | name.endswith(".count")
             buffer.copy_(torch.where(mask, before[name], buffer))
 
     def parameter_list(self, wanted: Callable[[str], bool] | None = None) -> list[nn.Parameter]:
@@ -115,8 +119,11 @@ class Replicated(nn.Module):
         return [p for name, p in named if wanted is None or wanted(names.get(name, name))]
 
     def replica_state(self, replica: int) -> dict[str, Tensor]:
-        """Return one replica's parameters and buffers, as its plain module would name them."""
-        return {name: value[replica].detach().clone() for name, value in self.stacked().items()}
+        """Return one replica's parameters and buffers, named as in its plain module, on the CPU."""
+        return {
+            name: value[replica].detach().to("cpu", copy=True)
+            for name, value in self.stacked().items()
+        }
 
 
 def descend(

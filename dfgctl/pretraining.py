@@ -100,7 +100,11 @@ def read_weights(path: Path, backbone: Backbone) -> SourceWeights:
 
 
 def split_at(source: SourceWeights, backbone: Backbone) -> SourceWeights:
-    """Return a source network's weights, divided into E and C where a backbone is split."""
+    """Return a source network's weights, divided into E and C where a backbone is split.
+
+    Raises:
+        InputError: they are not this backbone's.
+    """
     found = divided(source.state, backbone)
     if found is None:
         raise InputError(f"The source network is no {backbone.name} of this reading.")

@@ -113,7 +113,11 @@ def method_of(spec: RunSpec) -> type[Method[Any]]:
 
 
 def backbone_of(spec: RunSpec) -> Backbone:
-    """Return the network that a run trains, split and read as it says."""
+    """Return the network that a run trains, split and read as it says.
+
+    Raises:
+        InputError: its method is one's own and cannot be imported, or has changed.
+    """
     split = spec.settings.get("network", {}).get("split", "")
     return backbone(spec.backbone, split, readings_of(spec), method_of(spec).bounded)
 
@@ -147,7 +151,7 @@ class Trainer:
         self.backbone = backbone_of(first)
 
         keys = tuple(seeding.run_key(spec.seed, spec.combination) for spec in specs)
-        pairs = [
+        self.pairs = [
             subset(
                 data.train_labels,
                 counts,
@@ -160,10 +164,15 @@ class Trainer:
         self.images = Images.on(device, data.train, data.train_labels)
         self.test = Images.on(device, data.test, data.test_labels)
         self.test_seen = data.test_seen
-        self.validation = [validation for _, validation in pairs] if first.validation else []
+        self.validation = [validation for _, validation in self.pairs] if first.validation else []
         own, others = sections_of(first)
         batches = Batches(
-            self.images, [train for train, _ in pairs], keys, own.batch_size, dtype, view=self.view
+            self.images,
+            [train for train, _ in self.pairs],
+            keys,
+            own.batch_size,
+            dtype,
+            view=self.view,
         )
         context = Context(
             backbone=self.backbone,
@@ -268,10 +277,10 @@ class Trainer:
             return None
         available = np.bincount(data.train_labels, minlength=self.classes).tolist()
         subsets = []
-        for spec, key in zip(self.specs, keys, strict=True):
+        for spec, key, (_, held_out) in zip(self.specs, keys, self.pairs, strict=True):
             counts, none = first_counts(available, spec, key), (0,) * self.classes
             kept, _ = subset(data.train_labels, counts, none, key, "F16" in self.readings)
-            subsets.append(kept)
+            subsets.append(kept[~np.isin(kept, held_out)])
         return Batches(self.images, subsets, keys, batches.batch_size, self.dtype, view=self.view)
 
     def _validation_accuracies(self) -> list[float]:
@@ -306,6 +315,7 @@ class Trainer:
         confusion = torch.zeros(replicas, k * k, dtype=torch.int64, device=self.device)
         loss = torch.zeros(replicas, dtype=torch.float64, device=self.device)
         chunk = self.backbone.evaluation_chunk
+        fresh = None if index is None else self._first_of(index)
         for start in range(0, count, chunk):
             part = slice(start, start + chunk)
             if index is None:
@@ -315,7 +325,8 @@ class Trainer:
                 counted = torch.ones_like(y)
             else:
                 x, y = self._tested(images.raw(index[:, part])), images.labels[index[:, part]]
-                counted = self._first_of(index)[:, part].to(y.dtype)
+                assert fresh is not None
+                counted = fresh[:, part].to(y.dtype)
             logits = self.method.classify(x)
             confusion.scatter_add_(1, y * k + logits.argmax(2), counted)
             loss += (sample_cross_entropy(logits, y) * counted).double().sum(1)

@@ -65,8 +65,9 @@ def spec(make_plan: Make) -> RunSpec:
 # Rows
 
 
-def test_rows_are_f01_to_f30_in_order_and_two_of_ours() -> None:
-    assert [entry.id for entry in LEDGER] == [*(f"F{i:02d}" for i in range(1, 31)), "N01", "N02"]
+def test_rows_are_f01_to_f30_in_order_and_three_of_ours() -> None:
+    ours = ["N01", "N02", "N03"]
+    assert [entry.id for entry in LEDGER] == [*(f"F{i:02d}" for i in range(1, 31)), *ours]
 
 
 def test_the_switches_are_the_rows_with_two_readings() -> None:

@@ -171,7 +171,9 @@ def plan_for(
     weights = checked.request.source_weights
     if weights is not None:
         if not weights.is_file():
-            raise InputError(f"There is no file {weights}: --source-weights takes safetensors.")
+            raise InputError(
+                f"There is no file {weights}: --source-weights takes safetensors or a .pth file."
+            )
         return make(checked, found, None, cache.sha256(weights))
     source = None
     if checked.needs_source:

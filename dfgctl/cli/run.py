@@ -73,7 +73,8 @@ def run(
         str | None, typer.Option(help="The source data set. \\[default: the recipe's first]")
     ] = None,
     source_weights: Annotated[
-        Path | None, typer.Option(help="Weights (safetensors, or torchvision's .pth) instead of a source.")
+        Path | None,
+        typer.Option(help="Weights (safetensors, or torchvision's .pth) instead of a source."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -177,7 +178,10 @@ def run(
     missing = [r for r in plan.runs if status[r.id] in ("queued", "running")]
     _announce(plan, missing, store)
     place = Place(
-        torch_device, pack_size or auto_pack(torch_device), data_dir, request.source_weights
+        torch_device,
+        pack_size or auto_pack(torch_device, checked.recipe.backbone),
+        data_dir,
+        request.source_weights,
     )
     if missing:
         from dfgctl.cli.live import watcher

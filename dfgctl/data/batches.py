@@ -87,6 +87,7 @@ class Batches:
         self.run_keys = run_keys
         self.batch_size = batch_size
         self.dtype = dtype
+        self.stream = stream
         self.view = view
         self.device = images.device
         longest = max(len(s) for s in subsets)
@@ -103,6 +104,19 @@ class Batches:
     def count(self) -> int:
         """Images of the replica that has most."""
         return self.index.shape[1]
+
+    def single(self, replica: int) -> "Batches":
+        """Return the batches of one replica alone; its draws are the same."""
+        part = slice(replica, replica + 1)
+        return Batches(
+            self.images,
+            self.subsets[part],
+            self.run_keys[part],
+            self.batch_size,
+            self.dtype,
+            self.stream,
+            self.view,
+        )
 
     def renamed(self, stream: str) -> "Batches":
         """Return batches of the same images from another stream."""

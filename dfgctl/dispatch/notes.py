@@ -55,6 +55,8 @@ def _early_end(runs: Sequence[PlannedRun]) -> list[str]:
 
 def _idle_settings(checked: Checked) -> list[str]:
     found = []
+    if checked.request.split and not any(m.name == "dfg" or m.code for m in checked.methods):
+        found.append("--split touches none of the chosen methods.")
     touched = {"imbalance", *(name for m in checked.methods for name in m.sections)}
     if checked.needs_source:
         touched.add("source")

@@ -132,13 +132,13 @@ def check(request: Request) -> Checked:
 
 
 BALANCED_REPEATS = 10
-"""Repeats at 1:1 (section 4.1)."""
+"""Repeats without majority classes (section 4.1)."""
 
 
 def _default_repeats(recipe: Recipe, ratio: Ratio) -> int:
     """Return the recipe's repeats; a balanced reference has section 4.1's."""
-    imbalanced = Ratio.parse(recipe.imbalance.ratio).value != 1
-    return BALANCED_REPEATS if ratio.value == 1 and imbalanced else recipe.run.repeats
+    stepped = Ratio.parse(recipe.imbalance.ratio).value > 1
+    return BALANCED_REPEATS if ratio.value <= 1 and stepped else recipe.run.repeats
 
 
 def _methods(names: Sequence[str]) -> tuple[MethodInfo, ...]:

@@ -26,6 +26,7 @@ from dfgctl.errors import InputError, LeaseLostError, SourceBusyError
 from dfgctl.ledger import PAPER, readings
 from dfgctl.methods.base import SourceWeights
 from dfgctl.networks.backbones import Backbone, backbone
+from dfgctl.networks.catalog import BACKBONES
 from dfgctl.networks.weights import write
 from dfgctl.pretraining import pretrain, read_weights
 from dfgctl.records import Claim, Source, SourceSpec
@@ -35,9 +36,6 @@ from dfgctl.training import Done, Evaluated, Stepped, train
 
 POLL_SECONDS = 1.0
 """Time between looks at runs that other processes train."""
-
-AUTO_PACK_CUDA = 45
-"""Runs of a pack on a GPU, where small networks leave it idle; on a CPU stacking gives nothing."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +86,12 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def auto_pack(device: torch.device) -> int:
-    """Return how many runs ``--pack auto`` trains together."""
-    return AUTO_PACK_CUDA if device.type == "cuda" else 1
+def auto_pack(device: torch.device, name: str) -> int:
+    """Return how many runs of a backbone ``--pack auto`` trains together.
+
+    On a CPU stacking gives nothing.
+    """
+    return BACKBONES[name].pack if device.type == "cuda" else 1
 
 
 class Worker:

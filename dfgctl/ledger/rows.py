@@ -275,4 +275,13 @@ LEDGER: tuple[Entry, ...] = (
         None,
         _DFG,
     ),
+    Entry(
+        "N03",
+        "Batch norms of ResNet-50's E and C",
+        "their statistics move in every pass of a training step, generated and joint features "
+        "included, as in the released code; the paper is silent",
+        None,
+        _DFG,
+        ("resnet50",),
+    ),
 )

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -12,6 +12,7 @@ from dfgctl.data.batches import Batches
 from dfgctl.ledger import PAPER_READINGS, Readings
 from dfgctl.losses import cross_entropy
 from dfgctl.networks.backbones import Backbone, seeded
+from dfgctl.networks.weights import OWN_STREAM
 from dfgctl.pack import Replicated, descend
 from dfgctl.settings import RegSettings, Section, TrainingSettings
 
@@ -53,6 +54,13 @@ class Context:
     readings: Readings = PAPER_READINGS
     first_batches: Batches | None = None
 
+    def singles(self) -> list["Context"]:
+        """Return the context of each run alone."""
+        return [
+            replace(self, run_keys=self.run_keys[r : r + 1], batches=self.batches.single(r))
+            for r in range(len(self.run_keys))
+        ]
+
     def place(self, networks: Replicated) -> Replicated:
         """Move networks to the device and type of the batches."""
         return networks.to(self.batches.device, self.batches.dtype)
@@ -62,8 +70,8 @@ class Method(ABC, Generic[S]):
     """A way to train a pack of classifiers.
 
     A subclass builds its networks in ``__init__(self, context, settings, *sections)``, E and C
-    among them, and trains them in ``step``. All tensors have a leading replica axis, (R, B, ...),
-    and losses are one number a replica, (R,).
+    among them, which are those of ``context.backbone``, and trains them in ``step``. All tensors
+    have a leading replica axis, (R, B, ...), and losses are one number a replica, (R,).
 
     Attributes:
         name: its id on the command line and in ``--set name.key=value``.
@@ -167,7 +175,7 @@ def source_networks(context: Context) -> tuple[Replicated, Replicated]:
         own = network.state_dict()
         for name, tensor in context.source.part("C").items():
             # A dropout's stream is the run's own, not the source's.
-            if not name.endswith((".key", ".count")) and not _new_head(context, name):
+            if not name.endswith(OWN_STREAM) and not _new_head(context, name):
                 own[name] = tensor
         network.load_state_dict(own)
     return context.place(Replicated(extractor)), context.place(Replicated(classifier))
@@ -188,21 +196,24 @@ def frozen_source(context: Context, reg: RegSettings) -> tuple[Replicated, Repli
 
     Where the source's head is not kept (F22), a new one is trained alone on the target's training
     images, as DELTA's authors do: SGD (momentum 0.9, weight decay 1e-4) whose rate falls to a tenth
-    in 6 epochs.
+    in 6 epochs. Each run's head is trained by itself, as its epochs depend on its own images.
     """
-    extractor, classifier = source_networks(context)
+    if _keeps_head(context):
+        extractor, classifier = source_networks(context)
+    else:
+        singles = [_with_new_head(single, reg) for single in context.singles()]
+        extractor = context.place(Replicated([e.module for e, _ in singles]))
+        classifier = context.place(Replicated([c.module for _, c in singles]))
     for network in (extractor, classifier):
-        network.eval()
-    if not _keeps_head(context):
-        _train_head(context, reg, extractor, classifier)
-    for network in (extractor, classifier):
-        network.requires_grad_(False)
+        network.requires_grad_(False).eval()
     return extractor, classifier
 
 
-def _train_head(
-    context: Context, reg: RegSettings, extractor: Replicated, classifier: Replicated
-) -> None:
+def _with_new_head(context: Context, reg: RegSettings) -> tuple[Replicated, Replicated]:
+    """Return one run's E_S and C_S with a new head, trained alone."""
+    extractor, classifier = source_networks(context)
+    for network in (extractor, classifier):
+        network.eval()
     head = classifier.parameter_list(lambda name: name.startswith(f"{context.backbone.head}."))
     optimizer = torch.optim.SGD(head, lr=reg.head_lr, momentum=0.9, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.1 ** (1 / 6))
@@ -215,24 +226,28 @@ def _train_head(
                 features = extractor(x)
             descend(optimizer, cross_entropy(classifier(features), y))
         schedule.step()
+    return extractor, classifier
 
 
-def adam(networks: Replicated, lr: float, settings: Any) -> torch.optim.Adam:
-    """Return Adam over a network's parameters with the settings' decay rates."""
-    return torch.optim.Adam(
-        networks.parameter_list(), lr=lr, betas=(settings.beta1, settings.beta2), fused=True
-    )
+Wanted = Callable[[str], bool]
+
+
+def adam(
+    networks: Replicated, lr: float, settings: Any, wanted: Wanted | None = None
+) -> torch.optim.Adam:
+    """Return Adam over a network's parameters, all or those that are wanted."""
+    betas = (settings.beta1, settings.beta2)
+    return torch.optim.Adam(networks.parameter_list(wanted), lr=lr, betas=betas, fused=True)
 
 
 def optimizer(
-    networks: Replicated, lr: float, settings: Any, wanted: Callable[[str], bool] | None = None
+    networks: Replicated, lr: float, settings: Any, wanted: Wanted | None = None
 ) -> torch.optim.Optimizer:
     """Return the settings' optimiser over a network's parameters, all or those that are wanted."""
+    if settings.optimizer == "adam":
+        return adam(networks, lr, settings, wanted)
     parameters = networks.parameter_list(wanted)
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, momentum=settings.momentum)
-    betas = (settings.beta1, settings.beta2)
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)
+    return torch.optim.SGD(parameters, lr=lr, momentum=settings.momentum)
 
 
 class Schedule:

@@ -39,10 +39,11 @@ class Dfg(Method[DfgSettings]):
     """DFG: generator G, discriminator D, feature extractor E and feature classifier C.
 
     Lines 14, 15 and 19 use the batch and the noise of lines 10 and 11, as Algorithm 1 prints it;
-    features are computed anew after each update. On ResNet-50 E and C go down by SGD.
+    features are computed anew after each update. On ResNet-50 E and C go down by SGD, and their
+    batch norms' statistics move in every pass of training, generated features included (N03).
 
-    Departures: F02, F10, F17, F18, F20 to F22, F25, F26 and F30; F01, F03 to F09, F11 to F16, F19,
-    F23, F24 and F27 to F29 can be read both ways.
+    Departures: F02, F10, F17, F18, F20 to F22, F25, F26, F30, N02 and N03; F01, F03 to F09, F11 to
+    F16, F19, F23, F24 and F27 to F29 can be read both ways.
     """
 
     name = "dfg"
@@ -103,17 +104,19 @@ class Dfg(Method[DfgSettings]):
         x, y = self._real_batch(step)  # line 11
         loss = generator_loss(self.D(self._generate(z, y_hat)))  # Eq. 2
         losses["L_G"] = self._descend(self.adam_G, loss)  # line 12
+        if step % s.n_C1 == 0 or step % s.n_C2 == 0:
+            source_maps = self.regulariser.source_maps(x)
 
         if step % s.n_C1 == 0:  # line 13
             loss = self._joint_loss(self._real(x), y, self._generate(z, y_hat), y_hat)  # line 14
             losses["L_C^c"] = self._descend(self.adam_G, loss)  # line 15
-            losses |= self._update_E_and_C(x, y)  # lines 16 and 17
+            losses |= self._update_E_and_C(x, y, source_maps)  # lines 16 and 17
 
         if step % s.n_C2 == 0:  # line 18
             with torch.no_grad():
                 real, generated = self._real(x), self._generate(z, y_hat)
             joint = self._joint_loss(real, y, generated, y_hat)  # line 19
-            entropy_r = self._real_loss(real, y, self.regulariser.source_maps(x))  # Eq. 4a
+            entropy_r = self._real_loss(real, y, source_maps)  # Eq. 4a
             entropy_g = cross_entropy(self.C(generated), y_hat)  # Eq. 4b
             loss = classifier_loss(entropy_r, entropy_g, joint, s.alpha, s.beta, s.gamma)  # Eq. 4
             losses["L_C^g"] = entropy_g.detach()
@@ -138,9 +141,10 @@ class Dfg(Method[DfgSettings]):
         loss = critic_loss(score_r, score_g, penalty, self.settings.gp_lambda)
         return self._descend(self.adam_D, loss)
 
-    def _update_E_and_C(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    def _update_E_and_C(
+        self, x: Tensor, y: Tensor, source_maps: tuple[Maps, Maps]
+    ) -> dict[str, Tensor]:
         """Lines 16 and 17: E goes down Eq. 3, then C down Eq. 4a (F11)."""
-        source_maps = self.regulariser.source_maps(x)
         if "F11" in self.readings:
             features = self.E(x)
             logits, *maps = self.C(features, maps=True)

@@ -33,6 +33,8 @@ class BackboneInfo:
         head_inputs: inputs of the last dense layer.
         generator_units: units of G's dense layer; each has one weight a class.
         splits: where it can be split, the paper's own split first.
+        pack: runs that ``--pack auto`` trains together on a GPU: many small networks leave it idle,
+            large ones fill it.
     """
 
     name: str
@@ -41,6 +43,7 @@ class BackboneInfo:
     head_inputs: int
     generator_units: int
     splits: Mapping[str, SplitInfo]
+    pack: int
 
     def classifier_parameters(self, classes: int) -> int:
         """Parameters of E and C together."""
@@ -68,6 +71,7 @@ BACKBONES = {
         head_inputs=84,
         generator_units=2048,
         splits={"block1": SplitInfo(272_708, 261_313, (6, 14, 14))},
+        pack=45,
     ),
     "vgg16": BackboneInfo(
         name="vgg16",
@@ -76,6 +80,7 @@ BACKBONES = {
         head_inputs=512,
         generator_units=2048,
         splits={"block1": SplitInfo(932_608, 307_713, (64, 16, 16))},
+        pack=4,
     ),
     "resnet50": BackboneInfo(
         name="resnet50",
@@ -89,5 +94,6 @@ BACKBONES = {
             "block3": SplitInfo(52_752_384, 1_075_713, (1024, 14, 14)),
             "block4": SplitInfo(63_764_480, 1_894_529, (2048, 7, 7)),
         },
+        pack=1,
     ),
 }

@@ -34,8 +34,9 @@ def read(path: Path) -> dict[str, Tensor]:
         state = content.get("state_dict", content)
         return {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
     except (OSError, SafetensorError) as error:
+        kind = "weights" if path.suffix in PICKLED else "safetensors"
         raise InputError(
-            f"{path} cannot be read as safetensors ({error}): name a file of weights that dfgctl "
+            f"{path} cannot be read as {kind} ({error}): name a file of weights that dfgctl "
             "wrote, e.g. results/weights/ID.1.safetensors."
         ) from error
     except Exception as error:  # torch.load raises what the pickle makes it raise

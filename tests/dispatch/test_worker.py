@@ -362,7 +362,11 @@ def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     for there, kind in ((False, "cpu"), (True, "cuda")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         assert choose_device("auto").type == kind
-    assert auto_pack(torch.device("cpu")) == 1 < auto_pack(torch.device("cuda"))
+    packs = [auto_pack(torch.device("cuda"), n) for n in ("lenet5", "vgg16", "resnet50")]
+    assert packs == sorted(packs, reverse=True)
+    assert packs[0] == 45  # all combinations of the paper's two from ten
+    assert packs[-1] == 1
+    assert auto_pack(torch.device("cpu"), "lenet5") == 1
 
 
 def test_a_damaged_source_is_trained_anew_and_a_forced_attempt_keeps_the_older_weights(

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dfgctl.data.batches import Batches
+from dfgctl.methods.base import SourceWeights, frozen_source
 from dfgctl.methods.delta import Delta
 from dfgctl.methods.dfg import Dfg
 from dfgctl.methods.difa import Difa
@@ -22,6 +24,25 @@ METHODS = {
     ),
     "dfg": lambda c, s: Dfg(c, s("dfg", n_D=2, n_C1=1, n_C2=2, n_W=3, batch_size=8), s("reg")),
 }
+
+
+def test_a_new_head_does_not_depend_on_how_many_images_the_others_have(context, settings, source):
+    pack = context(range(3))
+    # 44, 44 and 20 images of 8 a batch: 6, 6 and 3 steps an epoch.
+    subsets = [pack.batches.subsets[0], pack.batches.subsets[1], pack.batches.subsets[2][:20]]
+    old = pack.batches
+    batches = Batches(old.images, subsets, pack.run_keys, old.batch_size, old.dtype)
+    other = {n: t for n, t in source.state.items() if not n.startswith("C.head")}
+    letters = SourceWeights(
+        {**other, "C.head.weight": torch.ones(26, 84), "C.head.bias": torch.zeros(26)}, 26
+    )
+    pack = replace(pack, batches=batches, source=letters)
+    reg = settings("reg", head_epochs=2)
+    _, together = frozen_source(pack, reg)
+    for r, single in enumerate(pack.singles()):
+        _, alone = frozen_source(single, reg)
+        for name, value in alone.replica_state(0).items():
+            assert torch.equal(together.replica_state(r)[name], value), (r, name)
 
 
 @pytest.mark.parametrize("name", METHODS)
