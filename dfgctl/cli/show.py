@@ -65,10 +65,11 @@ def print_run(
     from dfgctl.report.cards import classes_of
 
     spec, console = run.spec, out()
+    majority = f"majority classes {combination(spec)}" if spec.combination else combination(spec)
     facts: list[tuple[str, str]] = [
         ("Run", run.id),
         ("Status", status_of(run)),
-        ("Data set", f"{spec.dataset}, {spec.ratio}, majority classes {combination(spec)}"),
+        ("Data set", f"{spec.dataset}, {spec.ratio}, {majority}"),
         ("Images a class", ", ".join(map(str, run.class_counts))),
         ("Method", f"{spec.method} on {spec.backbone}, protocol {spec.protocol}"),
         ("Source", spec.source or "none: random weights"),

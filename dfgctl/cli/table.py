@@ -87,7 +87,7 @@ def show(made: "ResultsTable") -> None:
         # A title of several words may break, a number may not.
         view.add_column(escape(title), justify="right", min_width=max(map(len, title.split())))
     for row, cells in made.lines:
-        first = [made.label(row), *(f"  {part}" for part in made.settings(row))]
+        first = [made.label(row), *(_indented(part, narrow) for part in made.settings(row))]
         texts = ["\n".join(cells[method].lines()) for method in made.methods]
         if narrow:
             texts = [_stacked(text) for text in texts]
@@ -96,6 +96,13 @@ def show(made: "ResultsTable") -> None:
     console.print(view, width=max(console.width, least), soft_wrap=least > console.width)
     for note in (made.caption, *made.footnotes):
         console.print(escape(note), style="dim")
+
+
+def _indented(part: str, narrow: bool) -> str:
+    """Write a setting below its row's name; where room is scarce, a long one breaks at its =."""
+    key, equals, value = part.partition("=")
+    broken = narrow and equals and len(part) > 13
+    return f"  {key}=\n    {value}" if broken else f"  {part}"
 
 
 def _stacked(text: str) -> str:
