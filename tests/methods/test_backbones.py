@@ -25,7 +25,7 @@ METHODS = {
     "original": lambda c, s: Original(c, s("original", **SGD)),
     "finetune": lambda c, s: Finetune(c, s("finetune", **SGD)),
     "delta": lambda c, s: Delta(c, s("delta", **SGD), s("reg", head_epochs=1, weight_batches=1)),
-    "difa": lambda c, s: Difa(c, s("difa", steps=4, n_D=1, units=8, batch_size=4)),
+    "difa": lambda c, s: Difa(c, s("difa", steps=4, n_D=1, units=8, batch_size=4, **SGD)),
     # Small rates: what rounding makes different grows with them.
     "dfg": lambda c, s: Dfg(
         c,
