@@ -47,7 +47,8 @@ def ablation_gaps(
         losses = sample_cross_entropy(logits, repeated)
         split = losses.view(len(losses), -1, labels.shape[1])  # (R, k, B)
         gaps.append(split - whole[:, None])
-    return torch.cat(gaps, dim=1).transpose(1, 2)
+    # As one block: the order of a sum, and so its rounding, follows how a tensor lies.
+    return torch.cat(gaps, dim=1).transpose(1, 2).contiguous()
 
 
 def _whole_passes(network: Replicated, name: str, entering: Tensor) -> Iterator[Tensor]:
