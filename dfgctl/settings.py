@@ -3,7 +3,6 @@
 A recipe gives each its values; ``--set section.key=value`` changes one.
 """
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
@@ -194,8 +193,3 @@ TRAINING_SECTIONS: dict[str, type[TrainingSettings]] = {
 
 SHARED_SECTIONS: dict[str, type[Section]] = {"reg": RegSettings}
 """Sections that several methods read."""
-
-
-def completed(section: type[Section], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Add those keys to a run's values that its identity left out (see ``later``)."""
-    return {**section.late(), **values}
