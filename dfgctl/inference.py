@@ -18,10 +18,10 @@ from dfgctl.data.sources import PADDING
 from dfgctl.data.views import VIEWS, View
 from dfgctl.errors import InputError
 from dfgctl.ledger import Readings, readings_of
+from dfgctl.lookup import backbone_of, method_of
 from dfgctl.networks.backbones import backbone
 from dfgctl.networks.weights import read, write
 from dfgctl.records import Run
-from dfgctl.training import backbone_of, method_of
 
 FORMAT = "dfgctl classifier 1"
 """Names the way in which a classifier is written."""

@@ -16,7 +16,10 @@ ROOT = Path(dfgctl.__file__).parent
 LAYERS = {
     5: ("cli", "__main__"),
     4: ("dispatch", "report", "registry", "analysis"),
-    3: ("training", "pretraining", "inference"),
+    3: (
+        *("training", "pretraining", "inference", "checkpoints"),
+        *("evaluation", "lookup", "state"),
+    ),
     2: ("methods",),
     1: (
         *("recipe", "templates", "plugins", "pack", "networks", "losses", "attention", "data"),

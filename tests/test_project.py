@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import dfgctl
+from dfgctl.lookup import METHODS as CLASSES
 from dfgctl.records import METHODS
-from dfgctl.training import METHODS as CLASSES
 
 ROOT = Path(__file__).parent.parent
 

@@ -153,13 +153,13 @@ def test_training_stops_when_all_replicas_diverge(digits, source):
 def test_validation_images_are_held_out_and_scored(digits):
     made = spec(validation=0.25)
     trainer = Trainer([made], [counts_of((0, 4))], digits, None, CPU, torch.float32)
-    held_out = set(trainer.validation[0].tolist())
+    held_out = set(trainer.evaluator.validation[0].tolist())
     training = set(trainer.method.batches.subsets[0].tolist())
     assert not held_out & training
     assert len(held_out) == 2 * 20 + 8 * 2
     measured = trainer.evaluate(0).measurements[0]
-    labels = digits.train_labels[trainer.validation[0]]
-    x = torch.from_numpy(digits.train[trainer.validation[0]]).float() / 127.5 - 1
+    labels = digits.train_labels[trainer.evaluator.validation[0]]
+    x = torch.from_numpy(digits.train[trainer.evaluator.validation[0]]).float() / 127.5 - 1
     right = trainer.method.classify(x[None])[0].argmax(1).numpy() == labels
     by_class = [right[labels == c].mean() for c in range(10)]
     assert measured.val_accuracy == pytest.approx(np.mean(by_class))
@@ -182,7 +182,7 @@ def test_the_validation_share_chooses_the_earliest_best_step_of_its_own(digits, 
     counts = [counts_of(s.combination) for s in specs]
     trainer = Trainer(specs, counts, digits, None, CPU, torch.float32)
     shares = iter([[0.2, 0.9], [0.6, 0.1], [0.6, float("nan")], [0.3, 0.9]])
-    monkeypatch.setattr(trainer, "_validation_accuracies", lambda: next(shares))
+    monkeypatch.setattr(trainer.evaluator, "validation_accuracies", lambda classify: next(shares))
     accuracies = []
     for step in range(4):
         if step:

@@ -1,7 +1,7 @@
 """What every method is given, what it must do, and the networks that methods start from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -73,6 +73,14 @@ class Method(ABC, Generic[S]):
     among them, which are those of ``context.backbone``, and trains them in ``step``. All tensors
     have a leading replica axis, (R, B, ...), and losses are one number a replica, (R,).
 
+    A stopped run goes on from a checkpoint without any code of the method's: ``Replicated``
+    networks, optimisers of their parameters, tensors (cut by replica where the first axis is as
+    long as the pack), numbers, strings, and lists, tuples and dicts of these in its attributes are
+    saved. What follows from the run and the step (context, settings, batches, streams, schedules)
+    is made again by ``__init__``; gradients are not saved. Where an attribute holds anything else,
+    a random generator say, or a global generator is drawn from, there are no checkpoints; the
+    attributes that ``aside`` names are left to ``saved_aside`` and ``restore_aside``.
+
     Attributes:
         name: its id on the command line and in ``--set name.key=value``.
         title: its name in tables.
@@ -80,6 +88,8 @@ class Method(ABC, Generic[S]):
         sections: sections of the recipe that it reads beside its own, e.g. ``reg``.
         needs_source: whether it starts from a source network.
         bounded: whether C's head sees tanh of the last hidden layer.
+        resumable: whether there are checkpoints.
+        aside: attributes that the method saves by code of its own.
         E: the feature extractor.
         C: the feature classifier.
     """
@@ -90,6 +100,8 @@ class Method(ABC, Generic[S]):
     sections: ClassVar[tuple[str, ...]] = ()
     needs_source: ClassVar[bool] = True
     bounded: ClassVar[bool] = False
+    resumable: ClassVar[bool] = True
+    aside: ClassVar[tuple[str, ...]] = ()
 
     E: Replicated
     C: Replicated
@@ -122,6 +134,17 @@ class Method(ABC, Generic[S]):
     def extra_state(self, replica: int) -> dict[str, Tensor]:
         """Return what else of a replica is worth keeping with its weights."""
         return {}
+
+    def saved_aside(self, replica: int) -> dict[str, Any]:
+        """Return one replica's part of ``aside`` by name; tensors have no replica axis."""
+        return {}
+
+    def restore_aside(self, saved: Sequence[Mapping[str, Any]]) -> None:
+        """Set the attributes in ``aside``; all others are restored by then.
+
+        Args:
+            saved: for each replica what ``saved_aside`` returned, its tensors on the CPU.
+        """
 
     def weights(self, replica: int) -> dict[str, Tensor]:
         """Return one replica's networks (``E.conv.weight``, ...) and its extra state."""
@@ -261,6 +284,11 @@ class Schedule:
     def __init__(self, decay_step: int, *optimizers: torch.optim.Optimizer) -> None:
         self.decay_step = decay_step
         self._groups = [(group, group["lr"]) for o in optimizers for group in o.param_groups]
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """The parameter groups whose rates it sets."""
+        return [group for group, _ in self._groups] if self.decay_step else []
 
     def at(self, step: int) -> None:
         """Set the rates of a step."""

@@ -1,5 +1,8 @@
 """``dfg``: discriminative feature generation, Algorithm 1 line by line."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -50,6 +53,7 @@ class Dfg(Method[DfgSettings]):
     title = "DFG"
     Settings = DfgSettings
     sections = ("reg",)
+    aside = ("history",)
 
     def __init__(self, context: Context, settings: DfgSettings, reg: RegSettings) -> None:
         self.settings = settings
@@ -260,10 +264,31 @@ class Dfg(Method[DfgSettings]):
 
     def extra_state(self, replica: int) -> dict[str, Tensor]:
         """Return the filter weights: W*, W(E_S), and W after each update with its step."""
-        own = [(step, w[replica]) for step, w, updated in self.history if updated[replica]]
+        own = self._own_history(replica)
         return {
             "W_star": self.W_star[replica],
             "W_source": self.W_source[replica],
             "W_history": torch.stack([w for _, w in own]),
             "W_history_steps": torch.tensor([step for step, _ in own]),
         }
+
+    def _own_history(self, replica: int) -> list[tuple[int, Tensor]]:
+        """Return the steps at which a replica's W was updated, with W, (K, n_f)."""
+        return [(step, w[replica]) for step, w, updated in self.history if updated[replica]]
+
+    def saved_aside(self, replica: int) -> dict[str, Any]:
+        """Return a replica's own updates: its pack's others had some at other steps (F07)."""
+        return {"history": self._own_history(replica)}
+
+    def restore_aside(self, saved: Sequence[Mapping[str, Any]]) -> None:
+        """Bring the replicas' updates together by step."""
+        own: list[dict[int, Tensor]] = [dict(one["history"]) for one in saved]
+        device = self.batches.device
+        self.history = []
+        for step in sorted({step for updates in own for step in updates}):
+            updated = torch.tensor([step in updates for updates in own], device=device)
+            rows = [
+                updates[step].to(device) if step in updates else self.history[-1][1][r]
+                for r, updates in enumerate(own)
+            ]
+            self.history.append((step, torch.stack(rows), updated))

@@ -91,9 +91,18 @@ def _renamed(state: Mapping[str, Tensor], backbone: Backbone) -> dict[str, Tenso
 
 
 def write(
-    target: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+    target: Path,
+    state: Mapping[str, Tensor],
+    metadata: Mapping[str, str] | None = None,
+    durable: bool = False,
 ) -> None:
     """Write a safetensors file beside its place and move it there, so that it is never half.
+
+    Args:
+        target: the file.
+        state: what it holds.
+        metadata: what its header holds beside.
+        durable: whether to wait until it is on the disk, so that it outlives a loss of power.
 
     Raises:
         OSError: it cannot be written.
@@ -105,7 +114,24 @@ def write(
         mode = beside.stat().st_mode  # as the user's umask wants it; safetensors makes it private
         save_file(dict(state), beside, dict(metadata) if metadata else None)
         beside.chmod(mode)
+        if durable:
+            _sync(beside)
         beside.replace(target)
+        if durable:
+            for folder in (target.parent, target.parent.parent):
+                with contextlib.suppress(OSError):  # not every file system can
+                    _sync(folder)
+    except SafetensorError as error:
+        raise OSError(f"{target} cannot be written: {error}") from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of files, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -16,9 +16,10 @@ from torch import nn
 
 from dfgctl import attention, ledger, losses, seeding
 from dfgctl.data.arrays import ImageArrays
-from dfgctl.data.batches import Batches
+from dfgctl.data.batches import Batches, Images
 from dfgctl.data.imbalance import Ratio, class_counts, first_counts, random_combination, subset
 from dfgctl.data.views import VIEWS
+from dfgctl.evaluation import Evaluator
 from dfgctl.ledger import SWITCHES, Readings
 from dfgctl.methods import dfg as dfg_module
 from dfgctl.methods.base import SourceWeights
@@ -611,8 +612,8 @@ def test_f15_leaves_what_is_held_out_for_validation_out_of_the_first_weights(dig
     trainer = Trainer([made], [COUNTS], digits, source, CPU, torch.float32)
     first = trainer.method.context.first_batches
     assert first is not None
-    assert not set(first.subsets[0]) & set(trainer.validation[0])
-    assert len(trainer.validation[0]) > 0
+    assert not set(first.subsets[0]) & set(trainer.evaluator.validation[0])
+    assert len(trainer.evaluator.validation[0]) > 0
 
 
 def test_f15_draws_majority_classes_at_random():
@@ -654,10 +655,10 @@ def test_f29_tests_resnet50_on_uncropped_images():
     data = ImageArrays(pixels, labels, pixels, labels)
     seen = {}
     for readings in (released(), released("F29"), Readings(ALL.released - {"F29"})):
-        trainer = Trainer.__new__(Trainer)
-        trainer.readings, trainer.dtype = readings, torch.float32
-        trainer.view = VIEWS["resnet50"]
-        seen[readings] = trainer._tested(torch.from_numpy(data.test))
+        images = Images.on(CPU, data.train, data.train_labels)
+        view = VIEWS["resnet50"]
+        evaluator = Evaluator(data, images, [], 1, 2, 2, view, readings, torch.float32)
+        seen[readings] = evaluator._tested(torch.from_numpy(data.test))
     paper, uncropped, others = seen.values()
     assert paper.shape == others.shape == (2, 3, 224, 224)
     assert uncropped.shape == (2, 3, 256, 256)
