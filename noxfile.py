@@ -61,7 +61,18 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests: ``nox -s tests -- tests/test_pack.py -k adam`` runs some of them."""
     python = str(shared_environment(session) / "python")
-    session.run(python, "-m", "pytest", "-m", "not gpu", *session.posargs, external=True)
+    session.run(
+        *(python, "-m", "pytest", "-m", "not gpu and not soak", "-n", "auto"),
+        *("--dist", "worksteal", *session.posargs),
+        external=True,
+    )
+
+
+@nox.session(venv_backend="none")
+def soak(session: nox.Session) -> None:
+    """Run the long proofs: many workers, killed at random, on a registry that they share."""
+    python = str(shared_environment(session) / "python")
+    session.run(python, "-m", "pytest", "-m", "soak", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none")

@@ -44,7 +44,7 @@ class Checkpoints:
         self.folder = folder
 
     def write(self, run_id: str, attempt: int, saved: Saved) -> None:
-        """Write a checkpoint, and remove those before the one before it.
+        """Write a checkpoint, beside those that there are.
 
         Raises:
             OSError: it cannot be written; those that there are stay.
@@ -57,11 +57,19 @@ class Checkpoints:
             "content": json.dumps(saved.content, allow_nan=False),
         }
         write(self._path(run_id, saved.step), saved.tensors, metadata, durable=True)
-        # Later ones may be there if the run went back; they stay until it is past them.
-        older = [step for step in self.steps(run_id) if step <= saved.step][:-GENERATIONS]
-        for step in older:
-            with contextlib.suppress(OSError):
-                self._path(run_id, step).unlink()
+
+    def prune(self, run_id: str, step: int) -> None:
+        """Remove checkpoints before the newest of a step, which is good, and the one before it.
+
+        Later ones may be there if the run went back; they stay until it is past them.
+        """
+        for older in [s for s in self.steps(run_id) if s <= step][:-GENERATIONS]:
+            self.remove(run_id, older)
+
+    def remove(self, run_id: str, step: int) -> None:
+        """Remove a checkpoint, if it is there."""
+        with contextlib.suppress(OSError):
+            self._path(run_id, step).unlink()
 
     def steps(self, run_id: str) -> list[int]:
         """Return the steps of a run's checkpoints, ascending, by their names alone."""
@@ -85,12 +93,21 @@ class Checkpoints:
         except (OSError, SafetensorError, ValueError, KeyError):
             return None
 
-    def newest_common(self, run_ids: Sequence[str]) -> tuple[int, list[Checkpoint]] | None:
-        """Return the last step at which all runs have a checkpoint that can be read, with these."""
+    def newest_common(
+        self, run_ids: Sequence[str], at_most: int | None = None
+    ) -> tuple[int, list[Checkpoint]] | None:
+        """Return the last step at which all runs have a checkpoint that can be read, with these.
+
+        Args:
+            run_ids: the runs.
+            at_most: later ones do not count: who wrote them was no longer to.
+        """
         if not run_ids:
             return None
         common = set.intersection(*(set(self.steps(run_id)) for run_id in run_ids))
         for step in sorted(common, reverse=True):
+            if at_most is not None and step > at_most:
+                continue
             found = []
             for run_id in run_ids:
                 checkpoint = self.read(run_id, step)

@@ -10,8 +10,11 @@
     │   ├── DataCorruptError    a file of a data set is broken
     │   ├── RegistryError       not a registry, newer than the program, not writable
     │   └── NothingToShowError  no run that a table or figure could be made from
+    ├── RegistryUnavailableError  the registry cannot be read or written just now
     ├── LeaseLostError          a writer whose lease has passed to another
     ├── SourceBusyError         another process is pre-training the source network
+    ├── StoppedError            exit code 130: a worker was asked to stop, and did
+    ├── WorkersFailedError      no worker process is left to train what is queued
     └── RunsFailedError         at least one run of a plan failed
 """
 
@@ -62,12 +65,35 @@ class NothingToShowError(InputError):
     """No finished run that a table or figure could be made from."""
 
 
+class RegistryUnavailableError(DfgctlError):
+    """The registry cannot be read or written just now: locked, disk full, server away."""
+
+
 class LeaseLostError(DfgctlError):
     """A writer came back after its lease had passed to another; what it wrote was refused."""
 
 
 class SourceBusyError(DfgctlError):
     """Another process holds the lease on a source network."""
+
+
+class StoppedError(DfgctlError):
+    """A worker was asked to stop, and has put its runs back into the queue.
+
+    Args:
+        message: what became of its runs, and how to go on.
+        reason: ``interrupted`` or ``preempted``.
+    """
+
+    exit_code = 130
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class WorkersFailedError(DfgctlError):
+    """No worker process is left to train what is queued."""
 
 
 class RunsFailedError(DfgctlError):

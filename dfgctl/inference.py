@@ -134,7 +134,13 @@ def of_run(run: Run, weights: Path, classes: tuple[str, ...]) -> Classifier:
         pad=pad,
         crop=view.stored if uncropped else view.crop,
     )
-    state = {n: t for n, t in read(weights).items() if n.startswith(("E.", "C."))}
+    try:
+        state = {n: t for n, t in read(weights).items() if n.startswith(("E.", "C."))}
+    except InputError as error:
+        raise InputError(
+            f"The weights of run {run.id[:10]} in {weights} are damaged: train it once more with "
+            "--force, or copy the file from a backup."
+        ) from error
     try:
         return Classifier(card, state)
     except RuntimeError as error:

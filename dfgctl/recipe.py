@@ -104,7 +104,7 @@ class Recipe(Section):
 
     def steps(self, method: str) -> int:
         """Return a method's number of training steps."""
-        steps: int = self.section(method).values()["steps"]
+        steps: int = self.section(method).steps  # type: ignore[attr-defined]
         return steps
 
     def steps_of(self, spec: RunSpec) -> int:
@@ -209,7 +209,7 @@ def keys(extra: Extra | None = None) -> list[str]:
     Args:
         extra: sections that are no recipe's, by name.
     """
-    models = {section: _model(section) for section in SETTABLE} | dict(extra or {})
+    models = {section: model_of(section) for section in SETTABLE} | dict(extra or {})
     return [f"{section}.{name}" for section, model in models.items() for name in model.model_fields]
 
 
@@ -232,7 +232,7 @@ def parse_values(key: str, text: str, extra: Extra | None = None) -> list[Any]:
         raise SettingError(
             f"Unknown setting '{key}': {hint}dfgctl recipe show NAME lists those of a data set."
         )
-    field = (extra[section] if extra and section in extra else _model(section)).model_fields[name]
+    field = (extra[section] if extra and section in extra else model_of(section)).model_fields[name]
     # Only this field's own type and bounds: what binds fields together is checked on the whole.
     bounded: Any = Annotated[field.annotation, *field.metadata, field]
     if field.annotation is float:
@@ -270,7 +270,7 @@ def departures(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]]) -> lis
         base: Mapping[str, Any]
         late: Mapping[str, Any] = {}
         if section in SETTABLE:
-            base, late = recipe.section(section).values(), _model(section).late()
+            base, late = recipe.section(section).values(), model_of(section).late()
         else:
             base = code["defaults"] if code and section != "fidelity" else {}
         found += [
@@ -288,7 +288,8 @@ def exact(value: object) -> str:
     return repr(value)
 
 
-def _model(section: str) -> type[Section]:
+def model_of(section: str) -> type[Section]:
+    """Return what a section of a recipe takes."""
     return _MODELS[section]
 
 

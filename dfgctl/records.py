@@ -27,6 +27,7 @@ OUTCOMES = (
     "lost",
     "preempted",
     "interrupted",
+    "cancelled",
 )
 """How one attempt at a run ended."""
 
@@ -144,7 +145,8 @@ class Metrics:
         recalls: recall of each class; None for a class without test images.
         majority_recall: mean recall of the majority classes; None at 1:1.
         minority_recall: mean recall of the minority classes; None at 1:1.
-        confusion: test images by true class (rows) and predicted class (columns).
+        confusion: test images by true class (rows) and predicted class (columns); empty where it
+            was not read (lists leave it out).
         train_seconds: time in training, set-up included; a pack's time is shared out equally.
         eval_seconds: time in evaluations, likewise.
         accuracy_val: test accuracy at ``val_step``; None without a validation share.
@@ -173,7 +175,10 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at a run; ``outcome`` is None while it lasts."""
+    """One attempt at a run; ``outcome`` is None while it lasts.
+
+    ``resumed_step`` is the step of the checkpoint that it went on from, 0 for none.
+    """
 
     number: int
     worker: str
@@ -184,6 +189,7 @@ class Attempt:
     outcome: str | None
     error: str | None
     provenance: Mapping[str, Any]
+    resumed_step: int = 0
 
 
 def has_ended(status: str, outcome: str | None) -> bool:
@@ -219,7 +225,8 @@ class Run:
     """A run as the registry knows it.
 
     ``metrics`` and ``result_attempt`` belong to the newest finished attempt and stay while a
-    ``--force``d run is queued again.
+    ``--force``d run is queued again. ``checkpoint_step`` is the step of its newest checkpoint, 0
+    for none; ``worker`` is who made the newest attempt.
     """
 
     id: str
@@ -235,6 +242,8 @@ class Run:
     device: str | None
     dirty: bool | None
     card: DatasetCard | None = None
+    checkpoint_step: int = 0
+    worker: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -279,8 +288,56 @@ class Claim:
         runs: the runs, all of one group.
         token: fencing token; every write carries it, and a stale one is refused.
         attempts: attempt number of each run.
+        step: step of the newest checkpoint that each of the runs has, 0 for none.
     """
 
     runs: tuple[Run, ...]
     token: int
     attempts: tuple[int, ...]
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """A worker as the registry knows it.
+
+    Attributes:
+        name: ``host:pid:random``; attempts name it.
+        host: the machine.
+        pid: the process.
+        device: the device in words.
+        launcher: ``run``, ``local``, ``worker``, or ``slurm JOB``.
+        started_at: when it started, UTC.
+        seen_at: its last sign of life, UTC.
+        ended_at: when it ended in order; None while it works, or if it vanished.
+        doing: what it does: ``what``, ``step``, ``steps``, ``runs`` (ids), ``accuracy`` and so on.
+        log: the file that has what it prints; None where that is a terminal.
+    """
+
+    name: str
+    host: str
+    pid: int
+    device: str
+    launcher: str
+    started_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    doing: Mapping[str, Any]
+    log: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an examination of the registry or the machine found.
+
+    Attributes:
+        level: ``ok``, ``note`` or ``problem``.
+        topic: what it is about.
+        text: what was found.
+        remedy: what to do about it; empty where nothing need be done.
+    """
+
+    level: str
+    topic: str
+    text: str
+    remedy: str = ""

@@ -3,11 +3,13 @@
 import functools
 import os
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import postgres_server
 import pytest
 import torch
 from small_data import SmallData, write, write_own
@@ -80,6 +82,22 @@ def own_pictures(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Put a program of that name and with that shell text in front of all others."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def make(name: str, text: str) -> Path:
+        file = folder / name
+        file.write_text(f"#!/bin/sh\n{text}\n")
+        file.chmod(0o755)
+        return file
+
+    return make
+
+
+@pytest.fixture
 def real_data() -> Path:
     """A data directory with the real Fashion-MNIST, MNIST and EMNIST letters."""
     if REAL_DATA is None or not (Path(REAL_DATA) / "FashionMNIST" / "raw").is_dir():
@@ -88,19 +106,67 @@ def real_data() -> Path:
 
 
 @pytest.fixture
-def registry(file: Path) -> Iterator[Registry]:
+def where(file: Path) -> str:
+    """Where the registry of a test is: a file, and in tests/registry also a database."""
+    return str(file)
+
+
+@pytest.fixture
+def registry(where: str) -> Iterator[Registry]:
     """A new, empty registry."""
-    opened = Registry(str(file))
+    opened = Registry(where)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def sql(file: Path) -> Callable[..., list[tuple[Any, ...]]]:
-    """Run one SQL statement on the registry's file and return its rows."""
+def empty_registry(where: str) -> Iterator[Callable[[type[Registry]], Registry]]:
+    """Make a new, empty registry of a class."""
+    opened: list[Registry] = []
+
+    def make(kind: type[Registry]) -> Registry:
+        opened.append(kind(where))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def sql(where: str) -> Callable[..., list[tuple[Any, ...]]]:
+    """Run one SQL statement on the registry, around its class, and return its rows."""
 
     def run(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(file)) as connection, connection:
+        if "://" in where:
+            return postgres_server.execute(where, statement, *values)
+        with closing(sqlite3.connect(where)) as connection, connection:
             return connection.execute(statement, values).fetchall()
 
     return run
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a server or a cluster that is not there, and say how to get it."""
+    for name, missing in (("postgres", postgres_server.missing), ("slurm", _no_cluster)):
+        if item.get_closest_marker(name) and (reason := missing()):
+            pytest.skip(f'{reason}; eval "$(.ci/services)" starts one')
+
+
+@functools.cache
+def _no_cluster() -> str | None:
+    """Return why there is no Slurm cluster for tests, None where there is one.
+
+    A cluster that people work on is not used: SLURM_CONF must be a file that .ci/services made.
+    """
+    conf = Path(os.environ.get("SLURM_CONF", ""))
+    if not conf.is_file() or "ClusterName=dfgctl\n" not in conf.read_text():
+        return "no Slurm cluster of the tests' own (SLURM_CONF names none)"
+    try:
+        asked = subprocess.run(
+            ["sinfo", "--noheader"], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"no Slurm cluster ({error})"
+    says = (asked.stderr.strip().splitlines() or ["no word"])[-1]
+    return None if asked.returncode == 0 else f"no Slurm cluster ({says})"

@@ -77,6 +77,7 @@ def test_what_was_read_outlives_its_file(checkpoints: Checkpoints):
 def test_two_generations_are_kept(checkpoints: Checkpoints):
     for step in (100, 200, 300, 400):
         checkpoints.write("r", 1, state(step))
+        checkpoints.prune("r", step)
     assert checkpoints.steps("r") == [300, 400]
     assert names(checkpoints) == ["00000300.safetensors", "00000400.safetensors"]
 
@@ -94,9 +95,24 @@ def test_a_run_that_went_back_keeps_what_it_came_from(checkpoints: Checkpoints):
     for step in (100, 200):
         checkpoints.write("r", 1, state(step))
     checkpoints.write("r", 2, state(150))  # 200 is damaged, or its pack's others have none
+    checkpoints.prune("r", 150)
     assert checkpoints.steps("r") == [100, 150, 200]
     checkpoints.write("r", 2, state(250))
+    checkpoints.prune("r", 250)
     assert checkpoints.steps("r") == [200, 250]
+
+
+def test_what_is_not_good_for_the_whole_pack_takes_none_of_what_is(checkpoints: Checkpoints):
+    for step in (100, 200):
+        for run in ("a", "b"):
+            checkpoints.write(run, 1, state(step))
+            checkpoints.prune(run, step)
+    for step in (300, 400):  # the disk is full after the first of the pack
+        checkpoints.write("a", 1, state(step))
+        for run in ("a", "b"):
+            checkpoints.remove(run, step)
+    step, _ = checkpoints.newest_common(["a", "b"], at_most=200) or (0, [])
+    assert step == 200
 
 
 def test_older_generations_stay_until_the_new_one_is_in_place(checkpoints, monkeypatch):

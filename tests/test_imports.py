@@ -13,17 +13,25 @@ import dfgctl
 
 ROOT = Path(dfgctl.__file__).parent
 
+OLDER = Path(__file__).parent / "registry" / "older" / "export-1.jsonl"
+FINISHED, FAILED = (
+    run["id"]
+    for run in (json.loads(line)["data"] for line in OLDER.read_text("utf-8").splitlines())
+    if run.get("status") in ("finished", "failed") and run["spec"]["method"] == "finetune"
+)
+OTHER = "--registry other.sqlite"
+
 LAYERS = {
     5: ("cli", "__main__"),
-    4: ("dispatch", "report", "registry", "analysis"),
+    4: ("dispatch", "report", "registry", "analysis", "doctor"),
     3: (
         *("training", "pretraining", "inference", "checkpoints"),
         *("evaluation", "lookup", "state"),
     ),
     2: ("methods",),
     1: (
-        *("recipe", "templates", "plugins", "pack", "networks", "losses", "attention", "data"),
-        *("draws", "metrics"),
+        *("recipe", "setting_keys", "templates", "plugins", "pack", "networks", "losses"),
+        *("attention", "data", "draws", "metrics"),
     ),
     0: ("records", "errors", "seeding", "settings", "provenance", "ledger", "__init__"),
 }
@@ -167,6 +175,8 @@ def test_commands_that_touch_no_pixels_start_without_torch(tmp_path: Path) -> No
         "import json, sys\n"
         "from typer.testing import CliRunner\n"
         "from dfgctl.cli import app\n"
+        "from dfgctl.registry import Registry\n"
+        "Registry('own.sqlite').close()\n"
         "found = {}\n"
         "for words in json.loads(sys.argv[1]):\n"
         "    code = CliRunner().invoke(app, words).exit_code\n"
@@ -183,10 +193,26 @@ def test_commands_that_touch_no_pixels_start_without_torch(tmp_path: Path) -> No
         "data verify digits": 0,
         "runs list": 0,
         "runs show abc": 2,
+        f"runs import {OLDER} {OTHER}": 0,
+        f"runs list {OTHER}": 0,
+        f"runs show {FINISHED} {OTHER}": 0,
+        f"runs compare {FINISHED} {FAILED} {OTHER}": 0,
+        f"runs logs {FINISHED} {OTHER}": 2,
+        f"runs export - {OTHER}": 0,
+        f"runs retry {FAILED} {OTHER}": 0,
+        f"runs cancel {FAILED} {OTHER}": 0,
+        f"runs rm {FAILED} --yes {OTHER}": 0,
         "table": 2,
         "plot rho": 2,
         "run nothing": 2,
         "run digits --dry-run": 0,
+        "db info --registry own.sqlite": 0,
+        "db upgrade --registry own.sqlite": 0,
+        "db backup copy.sqlite --registry own.sqlite": 0,
+        "gc --dry-run --registry own.sqlite": 0,
+        "gc": 2,
+        "doctor --help": 0,
+        "run digits --launcher dry-run": 0,
     }
     words = json.dumps([c.split() for c in commands])
     path = os.pathsep.join([str(ROOT.parent), os.environ.get("PYTHONPATH", "")])
@@ -210,3 +236,13 @@ def test_a_true_process_tells_its_help_without_torch(tmp_path: Path) -> None:
     names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "dfgctl.cli.app" in names
     assert not names & {"torch", "torchvision", "sqlalchemy", "pandas", "matplotlib", "sklearn"}
+
+
+def test_reports_start_without_what_takes_long_to_import() -> None:
+    code = (
+        "import sys, dfgctl.report.plots, dfgctl.report.tables, dfgctl.registry.store;"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    late = {"torch", "pandas", "matplotlib", "sqlalchemy.dialects.postgresql"}
+    assert not late & set(done.stdout.split())

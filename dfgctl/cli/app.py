@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 from dfgctl import __version__
-from dfgctl.cli import data, ledger, plot, recipe, run, runs, table, use
+from dfgctl.cli import (
+    data,
+    db,
+    doctor,
+    gc,
+    ledger,
+    plot,
+    recipe,
+    run,
+    runs,
+    table,
+    use,
+    worker,
+)
 
 app = typer.Typer(
     name="dfgctl",
@@ -36,6 +49,7 @@ def root(
 
 
 run.register(app)
+worker.register(app)
 table.register(app)
 plot.register(app)
 runs.register(app)
@@ -43,3 +57,6 @@ data.register(app)
 recipe.register(app)
 ledger.register(app)
 use.register(app)
+db.register(app)
+gc.register(app)
+doctor.register(app)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dfgctl.cli import complete
 from dfgctl.cli.options import DEFAULT_DATA, DataDirOption, JsonOption
 from dfgctl.cli.output import err, escape, out, print_json, reported
 from dfgctl.errors import DfgctlError
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     from dfgctl.data.catalog import DatasetInfo
     from dfgctl.data.manifest import Manifest
 
-NameArgument = Annotated[str, typer.Argument(help="The data set, a name of dfgctl data list.")]
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        help="The data set, a name of dfgctl data list.", autocompletion=complete.published
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:

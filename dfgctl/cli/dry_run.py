@@ -22,10 +22,10 @@ def show_plan(plan: "Plan", store: "Registry | None", force: bool, json: bool) -
     from rich.table import Table
 
     from dfgctl.cli.names import combination, counted, duration, short, size
-    from dfgctl.dispatch.estimate import estimate
+    from dfgctl.dispatch.estimate import NEWEST, estimate
 
-    known = store.runs(dataset=plan.recipe.name) if store else []
-    by_id = {r.id: r for r in known}
+    known = store.runs(dataset=plan.recipe.name, newest=NEWEST) if store else []
+    by_id = {r.id: r for r in store.runs(r.id for r in plan.runs)} if store else {}
     status = {r.id: by_id[r.id].status if r.id in by_id else "new" for r in plan.runs}
     missing = [r for r in plan.runs if force or r.id not in by_id or not by_id[r.id].ended]
     guess = estimate(missing, known, plan.recipe, unready(plan, missing, store))

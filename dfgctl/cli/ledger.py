@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dfgctl.cli import complete
 from dfgctl.cli.options import DEFAULT_REGISTRY, JsonOption, RegistryOption, open_registry
 from dfgctl.cli.output import escape, out, reported, write_file
 
@@ -27,7 +28,11 @@ def register(app: typer.Typer) -> None:
 @reported
 def ledger(
     run: Annotated[
-        str | None, typer.Argument(help="A run's id, or the start of it: shows what it used.")
+        str | None,
+        typer.Argument(
+            help="A run's id, or the start of it: shows what it used.",
+            autocompletion=complete.runs,
+        ),
     ] = None,
     format: Annotated[Format, typer.Option(help="How it is written.")] = Format.rich,
     output: Annotated[

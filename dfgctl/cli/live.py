@@ -8,8 +8,9 @@ from typing import Any
 
 from dfgctl.cli.names import combination, duration, short
 from dfgctl.cli.output import err, escape
+from dfgctl.dispatch.desk import pack_name
 from dfgctl.dispatch.events import Observer
-from dfgctl.dispatch.plan import Plan
+from dfgctl.errors import DfgctlError
 from dfgctl.records import Claim, Measurement, Metrics, Run, SourceSpec
 
 LINE_SECONDS = 10.0
@@ -17,31 +18,38 @@ LINE_SECONDS = 10.0
 
 
 @contextmanager
-def watcher(plan: Plan, missing: int) -> Iterator[Observer]:
+def watcher(missing: int | None = None) -> Iterator["Progress"]:
     """Watch a worker while the block runs.
 
     Args:
-        plan: what is trained.
-        missing: how many of its runs are still to be trained.
+        missing: how many runs are to be trained, where that is known.
     """
     if not sys.stderr.isatty():
-        yield Lines(plan, missing)
+        yield Lines(missing)
         return
     from rich.live import Live
 
-    progress = Progress(plan, missing)
-    with Live(get_renderable=progress.view, console=err(), refresh_per_second=4, transient=True):
+    progress = Progress(missing)
+    # What is said goes through the same console, which makes room for it above the view.
+    with Live(
+        get_renderable=progress.view, console=progress.console, refresh_per_second=4, transient=True
+    ):
         yield progress
 
 
-class Progress:
-    """Keeps count of what a worker does, and shows it as a small table."""
+class Progress(Observer):
+    """Keeps count of what a worker does, and shows it as a small table.
 
-    def __init__(self, plan: Plan, missing: int) -> None:
-        self.plan, self.missing = plan, missing
-        self.ended = 0
+    Args:
+        missing: how many runs are to be trained, where that is known.
+    """
+
+    def __init__(self, missing: int | None) -> None:
+        self.missing = missing
+        self.console = err()
+        self.ended = self.failed = 0
         self.what = "starting"
-        self.step = self.steps = 0
+        self.step = self.steps = self.first = 0
         self.start = time.monotonic()
         self.began = time.monotonic()
         self.accuracy = ""
@@ -69,9 +77,11 @@ class Progress:
         if trained and accuracy is not None:
             self.say(f"Source network {spec.dataset}: {100 * accuracy:.2f} % on its own test set.")
 
-    def pack_started(self, claim: Claim) -> None:
+    def pack_started(self, claim: Claim, step: int) -> None:
         """The training of a pack begins."""
-        self._begin(_pack_name(claim), claim.runs[0].spec.steps)
+        self._begin(pack_name(claim), claim.runs[0].spec.steps, step)
+        if step:
+            self.say(f"{pack_name(claim)}: goes on from step {step:,}.")
 
     def stepped(self, step: int) -> None:
         """The pack has done a step."""
@@ -88,20 +98,41 @@ class Progress:
 
     def run_finished(self, run: Run, metrics: Metrics) -> None:
         """A run of the pack has finished."""
-        self.ended += 1
-        self.say(
-            f"[{self.ended}/{self.missing}] {short(run.id)} {run.spec.method} "
-            f"{combination(run.spec)} seed {run.spec.seed}: {100 * metrics.accuracy_last:.2f} % "
-            f"in {duration(metrics.train_seconds + metrics.eval_seconds)}"
+        self._ended(
+            run,
+            f"{100 * metrics.accuracy_last:.2f} % in "
+            f"{duration(metrics.train_seconds + metrics.eval_seconds)}",
         )
 
     def run_failed(self, run: Run, outcome: str, error: str) -> None:
         """A run of the pack has failed."""
-        self.ended += 1
+        self.failed += 1
         last = error.strip().splitlines()[-1] if error.strip() else ""
+        self._ended(run, f"{outcome}. {last}")
+
+    def run_dropped(self, run: Run) -> None:
+        """A run of the pack is no longer this worker's."""
+        self._ended(run, "cancelled, or passed to another worker.")
+
+    def pack_returned(self, claim: Claim, why: str) -> None:
+        """What is left of a pack is queued again."""
+        if why.startswith("out of memory"):
+            self.say(f"{pack_name(claim)}: {why}.")
+
+    def trouble(self, error: DfgctlError | str) -> None:
+        """Something went wrong that is tried again or does no harm."""
+        self.say(f"Trouble: {error}")
+
+    def stopping(self) -> None:
+        """A stop was asked for."""
+        self.say("Stopping after this step, with checkpoints; Ctrl-C again stops at once.")
+
+    def _ended(self, run: Run, how: str) -> None:
+        self.ended += 1
+        of = f"/{self.missing}" if self.missing is not None else ""
         self.say(
-            f"[{self.ended}/{self.missing}] {short(run.id)} {run.spec.method} "
-            f"{combination(run.spec)} seed {run.spec.seed}: {outcome}. {last}"
+            f"[{self.ended}{of}] {short(run.id)} {run.spec.method} {combination(run.spec)} seed "
+            f"{run.spec.seed}: {how}"
         )
 
     def waiting(self, running: int) -> None:
@@ -112,7 +143,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print a line that stays."""
-        err().print(line, markup=False, soft_wrap=True)
+        self.console.print(line, markup=False, soft_wrap=True)
 
     def view(self) -> Any:
         """Return the live view."""
@@ -128,22 +159,21 @@ class Progress:
             grid.add_row("Losses", escape(self.losses))
         if self.accuracy:
             grid.add_row("Accuracy", self.accuracy)
-        grid.add_row(
-            "Runs", f"{self.ended} / {self.missing}   {duration(time.monotonic() - self.began)}"
-        )
+        of = f" / {self.missing}" if self.missing is not None else ""
+        grid.add_row("Runs", f"{self.ended}{of}   {duration(time.monotonic() - self.began)}")
         return grid
 
     def speed(self) -> str:
         """Say steps per second and time left, as soon as there is something to go by."""
         spent = time.monotonic() - self.start
-        if self.step < 2 or spent < 0.5:
+        if self.step - self.first < 2 or spent < 0.5:
             return ""
-        rate = self.step / spent
+        rate = (self.step - self.first) / spent
         left = (self.steps - self.step) / rate
         return f"{rate:.1f} steps/s, {duration(left)} left"
 
-    def _begin(self, what: str, steps: int) -> None:
-        self.what, self.steps, self.step = what, steps, 0
+    def _begin(self, what: str, steps: int, step: int = 0) -> None:
+        self.what, self.steps, self.step, self.first = what, steps, step, step
         self.start = time.monotonic()
         self.accuracy = self.losses = ""
 
@@ -151,8 +181,8 @@ class Progress:
 class Lines(Progress):
     """Prints a plain line now and then, for logs."""
 
-    def __init__(self, plan: Plan, missing: int) -> None:
-        super().__init__(plan, missing)
+    def __init__(self, missing: int | None) -> None:
+        super().__init__(missing)
         self.last = time.monotonic()
 
     def data_prepared(self, name: str, done: int, total: int) -> None:
@@ -184,14 +214,7 @@ class Lines(Progress):
         parts.append(self.losses)
         self.say(", ".join(part for part in parts if part))
 
-    def _begin(self, what: str, steps: int) -> None:
+    def _begin(self, what: str, steps: int, step: int = 0) -> None:
         if what != self.what and (not steps or what.startswith("source")):
             self.say(what)
-        super()._begin(what, steps)
-
-
-def _pack_name(claim: Claim) -> str:
-    first = claim.runs[0].spec
-    if len(claim.runs) == 1:
-        return f"{first.dataset} {first.method} {combination(first)} seed {first.seed}"
-    return f"{first.dataset} {first.method}, pack of {len(claim.runs)}"
+        super()._begin(what, steps, step)

@@ -1,5 +1,7 @@
 """How runs are named in lists and lines."""
 
+from datetime import datetime
+
 from dfgctl.data.imbalance import AS_IS
 from dfgctl.records import Run, RunSpec
 
@@ -12,11 +14,19 @@ def short(run_id: str) -> str:
     return run_id[:SHORT]
 
 
-def combination(spec: RunSpec) -> str:
-    """Write a combination as ``{0, 4}``, or ``balanced``, or ``as it is``."""
+def combination(spec: RunSpec, most: int | None = None) -> str:
+    """Write a combination as ``{0, 4}``, or ``balanced``, or ``as it is``.
+
+    Args:
+        spec: the run's spec.
+        most: how many classes are written at the most; None for all.
+    """
     if spec.ratio == AS_IS:
         return "as it is"
-    return "{" + ", ".join(map(str, spec.combination)) + "}" if spec.combination else "balanced"
+    classes = [str(c) for c in spec.combination]
+    if most is not None and len(classes) > most:
+        classes = [*classes[: most - 1], f"… {classes[-1]}"]
+    return "{" + ", ".join(classes) + "}" if classes else "balanced"
 
 
 def counted(count: int, noun: str) -> str:
@@ -24,10 +34,14 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+TOLD = ("diverged", "out-of-memory", "lost", "preempted", "interrupted")
+"""Outcomes of an attempt that say more of a run than its status does."""
+
+
 def status(run: Run) -> str:
-    """Write a run's status, with the outcome where that says more."""
-    if run.status == "failed" and run.outcome not in (None, "failed"):
-        return f"failed ({run.outcome})"
+    """Write a run's status, with its last attempt's outcome where that says more."""
+    if run.status in ("queued", "failed") and run.outcome in TOLD:
+        return f"{run.status} ({run.outcome})"
     return run.status
 
 
@@ -41,6 +55,11 @@ def duration(seconds: float) -> str:
     if s < 86400:
         return f"{s // 3600} h {s % 3600 // 60:02d} min"
     return f"{s // 86400} d {s % 86400 // 3600} h"
+
+
+def when(time: datetime) -> str:
+    """Write a time of the registry."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def size(count: float) -> str:

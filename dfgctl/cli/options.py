@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dfgctl.cli.output import at_end
+from dfgctl.cli.output import at_end, err, escape
 from dfgctl.report.selection import Select
 
 if TYPE_CHECKING:
@@ -60,8 +60,12 @@ def open_registry(where: str, create: bool = False, optional: bool = False) -> "
         path = sqlite_path(registry_url(where))
         if path is not None and not path.exists() and not create:
             return None
-    registry = Registry(where, create=create)
+    registry = Registry(where, create=create, tell=_note)
     at_end.append(registry.close)
     if not registry.read_only:
         registry.expire()
     return registry
+
+
+def _note(text: str) -> None:
+    err().print(f"[yellow]Note:[/yellow] {escape(text)}", soft_wrap=True)

@@ -181,6 +181,29 @@ def plan_for(
     return make(checked, found, source)
 
 
+def enqueue(store: "Registry", plan: "Plan", force: bool, weights: Path | None) -> str:
+    """Put a plan into the registry, with all that a worker elsewhere must know.
+
+    Args:
+        store: the registry.
+        plan: the plan.
+        force: whether runs that have ended are trained once more.
+        weights: the file that was named instead of a source.
+
+    Returns:
+        The plan's id in the registry.
+    """
+    store.keep_card(plan.card)
+    for source in plan.sources:
+        store.keep_source(source)
+        if weights is not None:
+            from dfgctl import provenance
+            from dfgctl.dispatch.sources import shelve
+
+            shelve(store, source, weights, provenance.collect())
+    return store.enqueue(plan.runs, force)
+
+
 def _manifest(
     info: "DatasetInfo", data_dir: Path, cache: "ChecksumCache", download: bool
 ) -> "Manifest":

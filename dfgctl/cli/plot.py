@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dfgctl.cli import complete
 from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, SelectOption, open_registry
 from dfgctl.cli.output import err, escape, reported
 
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
     from dfgctl.report.selection import Select
 
 DatasetOption = Annotated[
-    str | None, typer.Option(help="The data set. \\[default: the one with such runs]")
+    str | None,
+    typer.Option(
+        help="The data set. \\[default: the one with such runs]", autocompletion=complete.datasets
+    ),
 ]
 OutputOption = Annotated[
     Path | None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dfgctl.cli import complete
 from dfgctl.cli.names import counted
 from dfgctl.cli.options import DEFAULT_REGISTRY, JsonOption, RegistryOption
 from dfgctl.cli.output import err, out, print_json, reported
@@ -61,7 +62,8 @@ def list_recipes(json: JsonOption = False) -> None:
 
 @reported
 def show_recipe(
-    name: Annotated[str, typer.Argument(help="The data set.")], json: JsonOption = False
+    name: Annotated[str, typer.Argument(help="The data set.", autocompletion=complete.recipes)],
+    json: JsonOption = False,
 ) -> None:
     """Show a recipe: its file, or with --json all settings with their defaults."""
     from dfgctl import recipe as recipes
@@ -76,7 +78,12 @@ def show_recipe(
 @reported
 def new_recipe(
     folder: Annotated[Path, typer.Argument(help="A folder of your own pictures.")],
-    backbone: Annotated[str, typer.Option(help="The network: lenet5, vgg16 or resnet50.")],
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="The network: lenet5, vgg16 or resnet50.", autocompletion=complete.backbones
+        ),
+    ],
     test_fraction: Annotated[
         float | None,
         typer.Option(help="Share of the pictures that tests, where there is no test/."),

@@ -1,13 +1,12 @@
 """``dfgctl run``: plan runs, train what is missing, show what came out."""
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dfgctl.cli import complete
 from dfgctl.cli.options import (
     DEFAULT_DATA,
     DEFAULT_REGISTRY,
@@ -17,14 +16,13 @@ from dfgctl.cli.options import (
     SelectOption,
     open_registry,
 )
-from dfgctl.cli.output import err, escape, print_json, reported
-from dfgctl.errors import InputError, RunsFailedError
+from dfgctl.cli.output import reported
+from dfgctl.cli.slurm import GresOption, PartitionOption, SetOption, SetupOption, TimeOption
+from dfgctl.cli.worker import CheckpointOption, DeviceOption, PackOption
+from dfgctl.errors import InputError
 
 if TYPE_CHECKING:
-    from dfgctl.dispatch.plan import Plan
-    from dfgctl.records import PlannedRun, Run
-    from dfgctl.registry import Registry
-    from dfgctl.report.selection import Select
+    pass
 
 EPILOG = (
     "Examples:  dfgctl run digits --imbalance 10:1 --repeats 3   |   "
@@ -32,6 +30,9 @@ EPILOG = (
     "dfgctl run fmnist --source mnist --repeats 5 --dry-run   |   "
     "dfgctl run ./pictures --backbone resnet50"
 )
+
+
+WORKERS = "Workers"  # the panel of --help with what says who trains
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +46,8 @@ def run(
         str,
         typer.Argument(
             help="The data set: a recipe's name, a recipe's file (my.toml), or a folder of your "
-            "own pictures (./folder)."
+            "own pictures (./folder).",
+            autocompletion=complete.targets,
         ),
     ],
     imbalance: Annotated[
@@ -66,11 +68,16 @@ def run(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="A method, or package.module:Class; may be repeated. \\[default: all of ours]"
+            help="A method, or package.module:Class; may be repeated. \\[default: all of ours]",
+            autocompletion=complete.methods,
         ),
     ] = None,
     source: Annotated[
-        str | None, typer.Option(help="The source data set. \\[default: the recipe's first]")
+        str | None,
+        typer.Option(
+            help="The source data set. \\[default: the recipe's first]",
+            autocompletion=complete.sources,
+        ),
     ] = None,
     source_weights: Annotated[
         Path | None,
@@ -78,17 +85,32 @@ def run(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting, section.key=value; values with commas are a sweep."),
+        typer.Option(
+            "--set",
+            help="A setting, section.key=value; values with commas are a sweep.",
+            autocompletion=complete.settings,
+        ),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="How the ledger is read: paper or released (dfgctl ledger).")
+        str,
+        typer.Option(
+            help="How the ledger is read: paper or released (dfgctl ledger).",
+            autocompletion=complete.protocols,
+        ),
     ] = "paper",
     split: Annotated[
         str | None,
-        typer.Option(help="Where dfg splits ResNet-50: block1 to block4 (Table 3)."),
+        typer.Option(
+            help="Where dfg splits ResNet-50: block1 to block4 (Table 3).",
+            autocompletion=complete.splits,
+        ),
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="The network for a folder: lenet5, vgg16 or resnet50.")
+        str | None,
+        typer.Option(
+            help="The network for a folder: lenet5, vgg16 or resnet50.",
+            autocompletion=complete.backbones,
+        ),
     ] = None,
     test_fraction: Annotated[
         float | None,
@@ -107,10 +129,38 @@ def run(
         float,
         typer.Option(min=0, max=0.5, help="Share of the training subset that is held out."),
     ] = 0.0,
-    pack: Annotated[
-        str, typer.Option(help="Runs that are trained together: a number, or auto.")
-    ] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
+    pack: PackOption = "auto",
+    device: DeviceOption = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Worker processes, or Slurm jobs. \\[default: one for each device; one job]",
+            rich_help_panel=WORKERS,
+        ),
+    ] = None,
+    launcher: Annotated[
+        str,
+        typer.Option(
+            help="local, slurm, or dry-run: print what would be submitted to Slurm.",
+            autocompletion=complete.launchers,
+            rich_help_panel=WORKERS,
+        ),
+    ] = "local",
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach",
+            help="Return at once; dfgctl runs watch looks on.",
+            rich_help_panel=WORKERS,
+        ),
+    ] = False,
+    slurm_partition: PartitionOption = None,
+    slurm_time: TimeOption = None,
+    slurm_gres: GresOption = None,
+    slurm_set: SetOption = None,
+    slurm_setup: SetupOption = None,
+    checkpoint_every: CheckpointOption = "auto",
     data_dir: DataDirOption = DEFAULT_DATA,
     registry: RegistryOption = DEFAULT_REGISTRY,
     force: Annotated[
@@ -127,8 +177,11 @@ def run(
 
     Only what is not finished yet is trained: an interrupted command, typed again, goes on.
     """
-    from dfgctl.cli.planning import check_weights, plan_for, target_of
+    from dfgctl.cli.launching import Launch, train
+    from dfgctl.cli.planning import check_weights, enqueue, plan_for, target_of
+    from dfgctl.cli.summary import announce, conclude, show_json
     from dfgctl.dispatch.request import Request, check
+    from dfgctl.dispatch.slurm import SlurmOptions
     from dfgctl.registry.engine import home
 
     folder = home(registry)
@@ -154,97 +207,42 @@ def run(
     )
     if select == "val" and not validation:
         raise InputError("--select val needs images to choose by: add --validation 0.1.")
+    jobs = (tuple(slurm_set or ()), tuple(slurm_setup or ()))
+    slurm = SlurmOptions(slurm_partition, slurm_time, slurm_gres, *jobs)
+    how = (launcher, workers, detach, device, pack, data_dir, checkpoint_every, slurm)
+    launch = Launch(registry, *how)
+    launch.check()
     checked = check(request)  # names and numbers, before a picture is looked at
-    target = target.looked_through(folder, keep=not dry_run)
+    dry = dry_run or launcher == "dry-run"
+    target = target.looked_through(folder, keep=not dry)
     checked = check(replace(request, recipe=target.recipe))
-    pack_size = _pack(pack)
-    if dry_run:
-        from dfgctl.cli.dry_run import show_plan
-
+    if dry:
         plan = plan_for(checked, target, data_dir, folder, keep=False)
-        show_plan(plan, open_registry(registry, optional=True), force, json)
-        return
-    from dfgctl.dispatch.worker import Place, Worker, auto_pack, choose_device
+        known = open_registry(registry, optional=True)
+        if dry_run:
+            from dfgctl.cli.dry_run import show_plan
 
-    torch_device = choose_device(device)
+            show_plan(plan, known, force, json)
+        else:
+            from dfgctl.cli.slurm import show_submission
+
+            show_submission(launch, plan, known, folder, force)
+        return
+    if launcher == "local":
+        from dfgctl.dispatch.place import choose_device
+
+        choose_device(device)
     if source_weights is not None:
         check_weights(source_weights, checked)
     store = open_registry(registry, create=True)
     assert store is not None
     plan = plan_for(checked, target, data_dir, store.folder, keep=True)
-    store.keep_card(plan.card)
-    store.enqueue(plan.runs, force)
+    queued = enqueue(store, plan, force, source_weights)
     status = store.statuses(r.id for r in plan.runs)
-    missing = [r for r in plan.runs if status[r.id] in ("queued", "running")]
-    _announce(plan, missing, store)
-    place = Place(
-        torch_device,
-        pack_size or auto_pack(torch_device, checked.recipe.backbone),
-        data_dir,
-        request.source_weights,
-    )
-    if missing:
-        from dfgctl.cli.live import watcher
-
-        with watcher(plan, len(missing)) as watch:
-            Worker(store, plan, place, watch).work()
-    _conclude(plan, store, select, json)
-
-
-def _pack(text: str) -> int | None:
-    if text == "auto":
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"--pack takes auto or a number of at least 1, not '{text}'.")
-    return int(text)
-
-
-def _announce(plan: "Plan", missing: "Sequence[PlannedRun]", store: "Registry") -> None:
-    from dfgctl.cli.names import counted, duration
-    from dfgctl.cli.planning import unready
-    from dfgctl.dispatch.estimate import estimate
-
-    console = err()
-    console.print(
-        f"{plan.recipe.name}: {counted(len(plan.runs), 'run')}, {len(plan.runs) - len(missing)} "
-        f"ended already, {len(missing)} to train."
-    )
-    if missing:
-        known = store.runs(dataset=plan.recipe.name)
-        guess = estimate(missing, known, plan.recipe, unready(plan, missing, store))
-        if guess.seconds is not None:
-            console.print(f"About {duration(guess.seconds)}, by {guess.basis}.")
-    for note in plan.notes:
-        console.print(f"[yellow]Note:[/yellow] {escape(note)}")
-
-
-def _conclude(plan: "Plan", store: "Registry", select: "Select | None", json: bool) -> None:
-    """Show what came out; exit 0 only if all runs of the plan are finished."""
-    from dfgctl.cli.runs import record
-    from dfgctl.cli.table import show
-    from dfgctl.report.tables import results
-    from dfgctl.templates import recipes_of
-
-    by_id = {r.id: r for r in store.runs(run.id for run in plan.runs)}
-    runs = [by_id[run.id] for run in plan.runs]
-    if json:
-        print_json([record(r, select) for r in runs])
-    else:
-        show(results(runs, recipes_of(runs, [plan.recipe.name]), select))
-    unfinished = [r for r in runs if r.status != "finished"]
-    if unfinished:
-        raise RunsFailedError(_failures(unfinished))
-
-
-def _failures(failed: "list[Run]") -> str:
-    from dfgctl.cli.names import counted, short
-
-    kinds = Counter(r.outcome or r.status for r in failed)
-    listed = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
-    reason = (failed[0].error or "").strip().splitlines()
-    why = f" The first one: {reason[-1]}" if reason else ""
-    again = " --force trains diverged ones once more." if "diverged" in kinds else ""
-    return (
-        f"{counted(len(failed), 'run')} did not finish ({listed}).{why}{again} "
-        f"See dfgctl runs show {short(failed[0].id)}."
-    )
+    missing = [r for r in plan.runs if status.get(r.id) in ("queued", "running")]
+    announce(plan, queued, missing, store, several=(workers or 1) > 1)
+    if missing and not train(launch, store, queued, len(missing)):
+        if json:
+            show_json(plan, store, select)
+        return
+    conclude(plan, store, select, json)

@@ -105,6 +105,8 @@ def print_run(
         facts.append(
             ("Time", f"{duration(m.train_seconds)} training, {duration(m.eval_seconds)} evaluation")
         )
+    if run.checkpoint_step and run.status != "running":
+        facts.append(("Checkpoint", f"at step {run.checkpoint_step:,}: it goes on from there"))
     if run.error:
         facts.append(("Error", run.error.strip()))
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -128,18 +130,29 @@ def print_run(
     if measurements:
         _print_evaluations(console, measurements)
     for attempt in attempts:
-        commit = attempt.provenance.get("commit")
-        tree = {True: " (tree not clean)", False: "", None: ""}[attempt.provenance.get("dirty")]
-        made = f"commit {commit[:10]}{tree}" if commit else f"dfgctl {attempt.provenance['dfgctl']}"
-        console.print(
-            f"Attempt {attempt.number}: {attempt.outcome or 'under way'}, "
-            f"{attempt.started_at:%Y-%m-%d %H:%M} UTC, {attempt.device}, pack of "
-            f"{attempt.pack_size}, {made}, torch {attempt.provenance['packages']['torch']}",
-            style="dim",
-            markup=False,
-        )
+        _print_attempt(console, attempt, newest=attempt is attempts[-1])
     console.print("\nRemake it with:", style="bold")
     console.print(command, markup=False, soft_wrap=True)
+
+
+def _print_attempt(console: Any, attempt: "Attempt", newest: bool) -> None:
+    """Print an attempt: how it ended, when, where and by whom; the newest's error stands above."""
+    from dfgctl.cli.names import duration, when
+
+    commit = attempt.provenance.get("commit")
+    tree = {True: " (tree not clean)", False: "", None: ""}[attempt.provenance.get("dirty")]
+    made = f"commit {commit[:10]}{tree}" if commit else f"dfgctl {attempt.provenance['dfgctl']}"
+    facts = [attempt.outcome or "under way", f"started {when(attempt.started_at)}"]
+    if attempt.ended_at is not None:
+        seconds = (attempt.ended_at - attempt.started_at).total_seconds()
+        facts.append(f"lasted {duration(max(seconds, 0))}")
+    if attempt.resumed_step:
+        facts.append(f"went on from step {attempt.resumed_step:,}")
+    facts += [attempt.device, f"pack of {attempt.pack_size}", f"worker {attempt.worker}"]
+    facts += [made, f"torch {attempt.provenance['packages']['torch']}"]
+    console.print(f"Attempt {attempt.number}: {', '.join(facts)}", style="dim", markup=False)
+    if attempt.error and not newest:
+        console.print(attempt.error.strip(), style="dim", markup=False, soft_wrap=True)
 
 
 def _accuracies(metrics: "Metrics") -> str:

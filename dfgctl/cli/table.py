@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dfgctl.cli import complete
 from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, SelectOption, open_registry
 from dfgctl.cli.output import escape, out, reported, write_file
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from dfgctl.report.tables import ResultsTable
 
 
@@ -37,7 +40,10 @@ def register(app: typer.Typer) -> None:
 @reported
 def table(
     dataset: Annotated[
-        list[str] | None, typer.Option(help="A data set; may be repeated. \\[default: all]")
+        list[str] | None,
+        typer.Option(
+            help="A data set; may be repeated. \\[default: all]", autocompletion=complete.datasets
+        ),
     ] = None,
     format: Annotated[Format, typer.Option(help="How it is written.")] = Format.rich,
     output: Annotated[
@@ -74,28 +80,40 @@ def table(
 
 
 def show(made: "ResultsTable") -> None:
-    """Print a table of results for reading."""
-    from rich import box
+    """Print a table of results for reading; where room is scarce, cells are stacked."""
     from rich.measure import Measurement
-    from rich.table import Table
 
     console = out()
-    narrow = console.width < NARROW
-    view = Table(title="Results", title_justify="left", box=box.SIMPLE_HEAD, show_lines=True)
-    view.add_column("Data set", overflow="fold", min_width=16)
-    for title in made.methods.values():
-        # A title of several words may break, a number may not.
-        view.add_column(escape(title), justify="right", min_width=max(map(len, title.split())))
-    for row, cells in made.lines:
-        first = [made.label(row), *(_indented(part, narrow) for part in made.settings(row))]
-        texts = ["\n".join(cells[method].lines()) for method in made.methods]
-        if narrow:
-            texts = [_stacked(text) for text in texts]
-        view.add_row(escape("\n".join(first)), *texts)
-    least = Measurement.get(console, console.options.update(width=1000), view).minimum
+    layouts = ((False, True), (True, True), (True, False))  # cells stacked, titles whole
+    for stacked, whole in layouts[console.width < NARROW :]:
+        view = _view(made, stacked, whole)
+        least = Measurement.get(console, console.options.update(width=1000), view).minimum
+        if least <= console.width:
+            break
     console.print(view, width=max(console.width, least), soft_wrap=least > console.width)
     for note in (made.caption, *made.footnotes):
         console.print(escape(note), style="dim")
+
+
+def _view(made: "ResultsTable", narrow: bool, whole: bool) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    view = Table(title="Results", title_justify="left", box=box.SIMPLE_HEAD, show_lines=True)
+    view.add_column("Data set", overflow="fold", min_width=16)
+    rows = []
+    for row, cells in made.lines:
+        first = [made.label(row), *(_indented(part, narrow) for part in made.settings(row))]
+        texts = ["\n".join(cells[method].lines()) for method in made.methods]
+        rows.append((escape("\n".join(first)), [_stacked(t) if narrow else t for t in texts]))
+    for i, title in enumerate(made.methods.values()):
+        # A title of several words may break, a number may not: only the first column gives way.
+        lines = [line for _, texts in rows for line in texts[i].splitlines()]
+        words = [title] if whole else title.split()
+        view.add_column(escape(title), justify="right", width=max(map(len, [*words, *lines])))
+    for label, texts in rows:
+        view.add_row(label, *texts)
+    return view
 
 
 def _indented(part: str, narrow: bool) -> str:
@@ -107,4 +125,6 @@ def _indented(part: str, narrow: bool) -> str:
 
 def _stacked(text: str) -> str:
     """Write a cell in as few columns as it can be read in."""
-    return text.replace(" ± ", "\n± ").replace("not planned", "not\nplanned")
+    parts = text.replace(" ± ", "\n± ").splitlines()
+    # A count and what it counts, such as 1 cancelled, or not planned; n = 3 stays whole.
+    return "\n".join(p if "=" in p or p.startswith("±") else p.replace(" ", "\n") for p in parts)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dfgctl.cli import complete
 from dfgctl.cli.names import counted
 from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, open_registry
 from dfgctl.cli.output import err, escape, reported, write_file
@@ -13,7 +14,10 @@ from dfgctl.errors import DataCorruptError, InputError
 if TYPE_CHECKING:
     from dfgctl.inference import Classifier
 
-RunArgument = Annotated[str, typer.Argument(help="The run's id, or the start of it.")]
+RunArgument = Annotated[
+    str,
+    typer.Argument(help="The run's id, or the start of it.", autocompletion=complete.finished_runs),
+]
 CHUNK = 64
 """Pictures that are classified at a time."""
 
@@ -34,7 +38,10 @@ def register(app: typer.Typer) -> None:
 def predict(
     run: Annotated[
         str,
-        typer.Argument(help="The run's id, or the start of it, or a file that export wrote."),
+        typer.Argument(
+            help="The run's id, or the start of it, or a file that export wrote.",
+            autocompletion=complete.finished_runs,
+        ),
     ],
     folder: Annotated[Path, typer.Argument(help="A folder of pictures, or one picture.")],
     output: Annotated[
@@ -43,7 +50,9 @@ def predict(
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at broken pictures instead of leaving them out.")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda or cuda:i.", autocompletion=complete.devices)
+    ] = "auto",
     registry: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
     """Classify pictures by a finished run: the probability of each class, as CSV."""
@@ -53,7 +62,7 @@ def predict(
     import torch
 
     from dfgctl.data.pictures import in_folder, read_all
-    from dfgctl.dispatch.worker import choose_device
+    from dfgctl.dispatch.place import choose_device
 
     place = choose_device(device)
     files = in_folder(folder)

@@ -9,6 +9,9 @@ from dfgctl.records import PlannedRun, Run, SourceSpec
 
 BYTES_PER_EVALUATION = 350
 BYTES_PER_RUN = 4_000
+NEWEST = 1_000
+"""Runs of a registry that are looked at."""
+
 ENOUGH_STEPS = 100
 """A shorter run's time is mostly set-up, and says little of a step's."""
 
@@ -39,8 +42,12 @@ def estimate(
     """
     seconds: float | None = 0.0
     bases: set[str] = set()
+    groups: dict[str, tuple[float | None, str]] = {}
     for run in runs:
-        spent, basis = _seconds(run, known, recipe)
+        group = run.spec.group()
+        if group not in groups:
+            groups[group] = _seconds(run, known, recipe)
+        spent, basis = groups[group]
         bases.add(basis)
         seconds = None if seconds is None or spent is None else seconds + spent
     for source in sources:

@@ -1,13 +1,14 @@
 """What a worker tells whoever watches it; the watcher prints, the worker never does."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from dfgctl.records import Claim, Measurement, Metrics, Run, SourceSpec
+from dfgctl.errors import DfgctlError
+from dfgctl.records import Attempt, Claim, Measurement, Metrics, Run, SourceSpec
 
 
-class Observer(Protocol):
-    """Watches a worker."""
+class Observer:
+    """Watches a worker; this one does not care."""
 
     def data_prepared(self, name: str, done: int, total: int) -> None:
         """So many of a data set's pictures are decoded."""
@@ -21,8 +22,11 @@ class Observer(Protocol):
     def source_ready(self, spec: SourceSpec, accuracy: float | None, trained: bool) -> None:
         """The source network is there; ``trained`` says whether it was trained just now."""
 
-    def pack_started(self, claim: Claim) -> None:
-        """The training of a pack begins."""
+    def pack_started(self, claim: Claim, step: int) -> None:
+        """The training of a pack begins, or goes on from the checkpoints of a step."""
+
+    def went_before(self, run: Run, attempt: Attempt) -> None:
+        """The attempt before a run's newest one ended without its worker's word."""
 
     def stepped(self, step: int) -> None:
         """The pack has done a step."""
@@ -30,11 +34,47 @@ class Observer(Protocol):
     def evaluated(self, step: int, measurements: Mapping[int, Measurement]) -> None:
         """The pack has been evaluated."""
 
+    def checkpointed(self, step: int) -> None:
+        """The pack's checkpoints of a step are written."""
+
     def run_finished(self, run: Run, metrics: Metrics) -> None:
         """A run of the pack has finished."""
 
     def run_failed(self, run: Run, outcome: str, error: str) -> None:
         """A run of the pack has failed."""
 
+    def run_dropped(self, run: Run) -> None:
+        """A run of the pack is no longer this worker's: cancelled, or passed to another."""
+
+    def pack_returned(self, claim: Claim, why: str) -> None:
+        """What is left of a pack is queued again."""
+
+    def trouble(self, error: DfgctlError | str) -> None:
+        """Something went wrong that is tried again or does no harm."""
+
+    def stopping(self) -> None:
+        """A stop was asked for; the worker ends after this step."""
+
     def waiting(self, running: int) -> None:
         """All that is left of the plan is being trained by other processes."""
+
+
+class Observers(Observer):
+    """Passes on what it is told.
+
+    Args:
+        observers: to whom.
+    """
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(Observer, name):
+            return super().__getattribute__(name)
+
+        def tell(*values: Any, **named: Any) -> None:
+            for observer in self._observers:
+                getattr(observer, name)(*values, **named)
+
+        return tell

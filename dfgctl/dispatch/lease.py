@@ -4,27 +4,29 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from dfgctl.errors import DfgctlError
-
 BEAT_SECONDS = 8.0
 """Time between beats: three may be late before a lease of 30 s ends."""
 
 
+JOIN_SECONDS = 15.0
+"""How long the last beat is waited for: the registry may be away."""
+
+
 @contextmanager
-def kept_alive(beat: Callable[[], None]) -> Iterator[Callable[[], None]]:
+def kept_alive(beat: Callable[[], object]) -> Iterator[Callable[[], None]]:
     """Call ``beat`` in a thread until the block ends.
 
     Yields:
         A function that raises what the last beat raised, if it did.
     """
     stop = threading.Event()
-    errors: list[DfgctlError] = []
+    errors: list[Exception] = []
 
     def beats() -> None:
         while not stop.wait(BEAT_SECONDS):
             try:
                 beat()
-            except DfgctlError as error:
+            except Exception as error:  # what ends the beats must not pass in silence
                 errors.append(error)
                 return
 
@@ -38,4 +40,4 @@ def kept_alive(beat: Callable[[], None]) -> Iterator[Callable[[], None]]:
         yield check
     finally:
         stop.set()
-        thread.join()
+        thread.join(JOIN_SECONDS)

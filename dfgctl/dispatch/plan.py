@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dfgctl import ledger
-from dfgctl.data.catalog import DatasetInfo
 from dfgctl.data.imbalance import (
     class_counts,
     combination_at,
@@ -35,12 +34,10 @@ class Plan:
         runs: the runs, in the order in which they are to be trained.
         sources: the source networks that the runs need.
         notes: what the user should know before it starts.
-        info: the target data set.
         card: what the registry keeps of it.
     """
 
     recipe: Recipe
-    info: DatasetInfo
     card: DatasetCard
     runs: tuple[PlannedRun, ...]
     sources: tuple[SourceSpec, ...]
@@ -83,7 +80,6 @@ def make(
     plan = tuple(unique.values())
     return Plan(
         recipe=checked.recipe,
-        info=checked.info,
         card=_card(checked, target),
         runs=plan,
         sources=tuple(sources.values()),

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,10 @@ def write(
                 with contextlib.suppress(OSError):  # not every file system can
                     _sync(folder)
     except SafetensorError as error:
+        # The library says the system's number in words only.
+        if code := re.search(r"os error (\d+)", str(error)):
+            number = int(code[1])
+            raise OSError(number, os.strerror(number), str(target)) from error
         raise OSError(f"{target} cannot be written: {error}") from error
     finally:
         with contextlib.suppress(OSError):

@@ -2,25 +2,34 @@
 
 import contextlib
 import os
+import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
-from dfgctl.errors import RegistryError
+from dfgctl.errors import DfgctlError, RegistryError, RegistryUnavailableError
+from dfgctl.registry import postgres
+from dfgctl.registry.access import check_file, is_read_only, read_only_url
 
 VERSION_TABLE = "dfgctl_schema"
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test holds it against the migrations folder."""
 
-OLDER = ("0001",)
+OLDER = ("0001", "0002")
 """Migrations that this version brings up to date."""
 
 BUSY_SECONDS = 30
@@ -42,9 +51,10 @@ def registry_url(where: str) -> URL:
                 f"'{where[:60]}' is no path of a registry ({error}): name another with --registry."
             ) from error
         return URL.create("sqlite", database=str(path))
-    advice = f"'{where}' is no registry: give a path, or a URL such as postgresql://host/name."
+    shown = re.sub(r"(://[^:/]*):.*@", r"\1:***@", where)
+    advice = f"'{shown}' is no registry: give a path, or a URL such as postgresql://host/name."
     try:
-        url = make_url(where)
+        url = make_url(re.sub("^postgres://", "postgresql://", where))
     except (ArgumentError, ValueError) as error:
         raise RegistryError(advice) from error
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
@@ -63,24 +73,35 @@ def sqlite_path(url: URL) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def open_engine(url: URL, create: bool) -> Engine:
+def silence(_: str) -> None:
+    """Hear what is told, and say nothing."""
+
+
+def open_engine(
+    url: URL, create: bool, keep_older: bool = False, tell: Callable[[str], None] = silence
+) -> Engine:
     """Open a registry, creating it or checking its version.
 
     Args:
         url: the registry's URL.
         create: whether a registry that is not there is made.
+        keep_older: whether one of an older schema is opened as it is.
+        tell: told if it was brought up to date.
 
     Raises:
         RegistryError: it is not there, no registry, newer than the program, or not writable.
     """
     path = sqlite_path(url)
     if path is not None:
-        _check_file(path, create)
+        check_file(path, create)
         if is_read_only(path):
-            url = _read_only_url(path)
+            url = read_only_url(path)
     try:
-        engine = create_engine(url)
+        postgresql = url.drivername in postgres.NAMES
+        engine = postgres.make_engine(url, BUSY_SECONDS) if postgresql else create_engine(url)
     except (NoSuchModuleError, ImportError) as error:
+        if url.drivername in postgres.NAMES:
+            raise RegistryError(postgres.NO_DRIVER) from error
         raise RegistryError(
             f"No driver for '{url.get_backend_name()}' ({error}): install it, or use a path."
         ) from error
@@ -88,8 +109,9 @@ def open_engine(url: URL, create: bool) -> Engine:
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
     try:
-        _check_version(engine, str(path or url.render_as_string(hide_password=True)), create)
-    except RegistryError:
+        where = str(path or url.render_as_string(hide_password=True))
+        _check_version(engine, where, create, keep_older, tell)
+    except DfgctlError:
         engine.dispose()
         raise
     except (DBAPIError, sqlite3.Error) as error:
@@ -98,9 +120,11 @@ def open_engine(url: URL, create: bool) -> Engine:
     return engine
 
 
-def translated(error: SQLAlchemyError | sqlite3.Error, where: str) -> RegistryError:
+def translated(error: SQLAlchemyError | sqlite3.Error, where: str) -> DfgctlError:
     """Turn a database's error into one sentence with the remedy."""
     reason = str(getattr(error, "orig", None) or error).strip()
+    if re.match(r"postgresql(\+\w+)?://", where):
+        return postgres.translated(error, reason, where, BUSY_SECONDS)
     if "not a database" in reason:
         return RegistryError(
             f"{where} is not a database: name another file with --registry, or move it away."
@@ -114,11 +138,18 @@ def translated(error: SQLAlchemyError | sqlite3.Error, where: str) -> RegistryEr
             f"{where} cannot be written: name a registry in a folder of yours with --registry."
         )
     if "locked" in reason:
-        return RegistryError(
+        return RegistryUnavailableError(
             f"{where} stayed locked for {BUSY_SECONDS} s: see which process holds it, and try "
             "again."
         )
-    return RegistryError(f"The registry {where} does not answer: {reason}. Check --registry.")
+    if "disk is full" in reason or "disk I/O" in reason:
+        return RegistryUnavailableError(
+            f"{where} cannot be written ({reason}): make room on its disk, and try again."
+        )
+    message = f"The registry {where} does not answer: {reason}. Check --registry."
+    if isinstance(error, OperationalError | InterfaceError) and "no such" not in reason:
+        return RegistryUnavailableError(message)
+    return RegistryError(message)
 
 
 @contextmanager
@@ -126,49 +157,6 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """Open a write transaction: it holds the database from its start, so that nothing deadlocks."""
     with engine.connect().execution_options(dfgctl_write=True) as connection, connection.begin():
         yield connection
-
-
-def is_read_only(path: Path) -> bool:
-    """Say whether an SQLite registry can only be read: its log needs the folder, too."""
-    if not path.exists():
-        return False
-    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
-
-
-def _read_only_url(path: Path) -> URL:
-    log = path.with_name(f"{path.name}-wal")
-    query = {"mode": "ro", "uri": "true"}
-    if not (log.exists() and log.stat().st_size):
-        # Without its log nobody is writing, and SQLite need not make files beside it.
-        query["immutable"] = "1"
-    return URL.create("sqlite", database=f"file:{quote(str(path.resolve()))}", query=query)
-
-
-def _check_file(path: Path, create: bool) -> None:
-    if path.is_dir():
-        raise RegistryError(f"{path} is a folder: name a file, e.g. {path / 'registry.sqlite'}.")
-    if path.exists():
-        if create and is_read_only(path):
-            raise RegistryError(
-                f"{path} cannot be written: name a registry in a folder of yours with --registry."
-            )
-        return
-    if not create:
-        raise RegistryError(
-            f"There is no registry at {path}: train something first, e.g. dfgctl run digits, or "
-            "name the registry with --registry."
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RegistryError(
-            f"{path.parent} cannot be made ({error.strerror}): name a registry in a folder of "
-            "yours with --registry."
-        ) from error
-    if not os.access(path.parent, os.W_OK):
-        raise RegistryError(
-            f"{path.parent} is read-only: name a registry in a folder of yours with --registry."
-        )
 
 
 def _sqlite_connect(connection: sqlite3.Connection, _: Any) -> None:
@@ -200,14 +188,30 @@ def _sqlite_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def _check_version(engine: Engine, where: str, create: bool) -> None:
+def _check_version(
+    engine: Engine, where: str, create: bool, keep_older: bool, tell: Callable[[str], None]
+) -> None:
     with engine.connect() as connection:
         tables = set(inspect(connection).get_table_names())
-        version = _version(connection)
-    if version == HEAD:
+        version = version_of(connection)
+    if version == HEAD or (keep_older and version in OLDER):
         return
     if version in OLDER:
-        _upgrade(engine, where, version)
+        if engine.dialect.name != "sqlite":
+            raise RegistryError(
+                f"{where} was written by an older dfgctl (its schema is {version}, this one needs "
+                f"{HEAD}): stop its workers on all machines, and type dfgctl db upgrade."
+            )
+        if where.endswith(".bak"):
+            raise RegistryError(
+                f"{where} is a copy of a registry as an older dfgctl left it, and stays so: copy "
+                "it to another name, and name that with --registry."
+            )
+        copy = upgrade(engine, where, version)
+        if copy is not None:
+            tell(
+                f"{where} was brought from schema {version} to {HEAD}; as it was it lies in {copy}."
+            )
         return
     if version is not None:
         raise RegistryError(
@@ -226,8 +230,11 @@ def _check_version(engine: Engine, where: str, create: bool) -> None:
     _migrate(engine)
 
 
-def _upgrade(engine: Engine, where: str, version: str) -> None:
+def upgrade(engine: Engine, where: str, version: str) -> Path | None:
     """Bring an older registry up to date, after a copy of an SQLite file was put beside it.
+
+    Returns:
+        The copy; None for another database, or where another process did it meanwhile.
 
     Raises:
         RegistryError: it cannot be written.
@@ -238,23 +245,34 @@ def _upgrade(engine: Engine, where: str, version: str) -> None:
             f"{where} was written by an older dfgctl and must be brought up to date, but cannot "
             "be written: copy it to a folder of yours and name the copy with --registry."
         )
+    copy = None
     with writing(engine) as connection:
-        if _version(connection) != version:
-            return  # another process did it meanwhile
+        postgres.lock_schema(connection)
+        if version_of(connection) != version:
+            return None  # another process did it meanwhile
         if path is not None:
-            _copy(path, version)
+            copy = _copy(path, version)
         _run_migrations(connection)
+    return copy
 
 
-def _copy(path: Path, version: str) -> None:
+def unused(path: Path, version: str) -> Path:
+    """Return the name of a copy of an older schema that is not taken: ``FILE.0002.bak``."""
+    numbers = ("", *(f".{i}" for i in range(1, 1000)))
+    targets = (path.with_name(f"{path.name}.{version}{number}.bak") for number in numbers)
+    return next(t for t in targets if not t.exists() or t.stat().st_size == 0)
+
+
+def _copy(path: Path, version: str) -> Path:
     """Copy an SQLite file as it was before the transaction that is open, whole or not at all.
+
+    Returns:
+        The copy.
 
     Raises:
         RegistryError: it cannot be copied.
     """
-    numbers = ("", *(f".{i}" for i in range(1, 1000)))
-    targets = (path.with_name(f"{path.name}.{version}{number}.bak") for number in numbers)
-    target = next(t for t in targets if not t.exists() or t.stat().st_size == 0)
+    target = unused(path, version)
     beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(beside)) as new:
@@ -268,6 +286,7 @@ def _copy(path: Path, version: str) -> None:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+    return target
 
 
 def _migrate(engine: Engine) -> None:
@@ -279,6 +298,7 @@ def _migrate(engine: Engine) -> None:
         finally:
             raw.close()
     with writing(engine) as connection:
+        postgres.lock_schema(connection)
         _run_migrations(connection)
 
 
@@ -292,7 +312,7 @@ def _run_migrations(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _version(connection: Connection) -> str | None:
+def version_of(connection: Connection) -> str | None:
     """Return the schema's version; None where there is no table of it."""
     if VERSION_TABLE not in inspect(connection).get_table_names():
         return None

@@ -43,7 +43,11 @@ class Run(Base):
     """A run: its spec, its place in the queue, and who holds it."""
 
     __tablename__ = "runs"
-    __table_args__ = (Index("ix_runs_queue", "status", "group"),)
+    __table_args__ = (
+        Index("ix_runs_queue", "status", "group", "queued_at"),
+        Index("ix_runs_order", "status", "queued_at"),
+        Index("ix_runs_created", "created_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     dataset: Mapped[str] = mapped_column(String(200), index=True)
@@ -53,10 +57,14 @@ class Run(Base):
     class_counts: Mapped[list[Any]]
     status: Mapped[str] = mapped_column(String(20))
     created_at: Mapped[datetime]
+    queued_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     token: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None]
     result_attempt: Mapped[int | None]
+    checkpoint_step: Mapped[int] = mapped_column(default=0)
+    pack_limit: Mapped[int | None]
+    losses: Mapped[int] = mapped_column(default=0)
 
 
 class Attempt(Base):
@@ -76,6 +84,8 @@ class Attempt(Base):
     error: Mapped[str | None] = mapped_column(Text)
     provenance: Mapped[str] = mapped_column(ForeignKey("provenance.digest"))
     metrics: Mapped[dict[str, Any] | None]
+    confusion: Mapped[list[Any] | None]
+    resumed_step: Mapped[int] = mapped_column(default=0)
 
 
 class Evaluation(Base):
@@ -108,3 +118,39 @@ class Source(Base):
     token: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None]
     provenance: Mapped[str | None] = mapped_column(ForeignKey("provenance.digest"))
+
+
+class Plan(Base):
+    """The runs that one command asked for, so that its workers take no others."""
+
+    __tablename__ = "plans"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    created_at: Mapped[datetime]
+
+
+class PlanRun(Base):
+    """A run of a plan."""
+
+    __tablename__ = "plan_runs"
+    __table_args__ = (Index("ix_plan_runs_run_id", "run_id"),)
+
+    plan: Mapped[str] = mapped_column(ForeignKey("plans.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+
+
+class Worker(Base):
+    """A worker: where it is, and what it does."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    host: Mapped[str] = mapped_column(String(200))
+    pid: Mapped[int]
+    device: Mapped[str] = mapped_column(String(200))
+    launcher: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    doing: Mapped[dict[str, Any]]
+    log: Mapped[str | None] = mapped_column(Text)

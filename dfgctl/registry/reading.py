@@ -1,15 +1,19 @@
-"""Reads runs, attempts and measurements; rows become records here and leave as nothing else."""
+"""Reads runs, attempts and measurements; rows leave as records and as nothing else."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, func, select
 
 from dfgctl.errors import InputError
-from dfgctl.records import Attempt, DatasetCard, Measurement, Metrics, Run, RunSpec
+from dfgctl.records import Attempt, Measurement, Run
 from dfgctl.registry import models
-from dfgctl.registry.database import Database
+from dfgctl.registry.database import MANY, Database, lasting
+from dfgctl.registry.intake import parts_of
+from dfgctl.registry.rows import LAST, RESULT, Records, RunRow, card_of, run_columns
+
+LAST_OF_RUN = (LAST.run_id == models.Run.id) & (LAST.number == models.Run.attempts)
 
 
 class Reader(Database):
@@ -21,7 +25,7 @@ class Reader(Database):
         Raises:
             InputError: there is none.
         """
-        found = self.runs([run_id])
+        found = self.runs([run_id], whole=True)
         if not found:
             raise InputError(f"There is no run {run_id}: dfgctl runs list shows all.")
         return found[0]
@@ -44,49 +48,144 @@ class Reader(Database):
             raise InputError(f"'{prefix}' is the start of several run ids: write more of it.")
         return self.run(ids[0])
 
-    def runs(self, ids: Iterable[str] | None = None, dataset: str | None = None) -> list[Run]:
-        """Return runs in the order of their creation, all or those with an id or a data set."""
-        last, result = aliased(models.Attempt), aliased(models.Attempt)
+    def runs(
+        self,
+        ids: Iterable[str] | None = None,
+        dataset: str | None = None,
+        *,
+        method: str | None = None,
+        status: str | None = None,
+        outcome: str | None = None,
+        since: datetime | None = None,
+        newest: int | None = None,
+        whole: bool = False,
+    ) -> list[Run]:
+        """Return runs in the order of their creation, all or those that are asked for.
+
+        Args:
+            ids: only these.
+            dataset: only of this data set.
+            method: only of this method.
+            status: only in this state.
+            outcome: only those that failed, or are queued again, after an attempt that ended so.
+            since: only those whose newest attempt, or else creation, began then or later; UTC.
+            newest: only so many, the newest ones.
+            whole: whether to read confusion matrices, too.
+        """
+        wanted = _wanted(dataset, method, status, outcome, since)
+        if ids is None:
+            return self._runs(wanted, newest, whole)
+        found: dict[str, Run] = {}
+        for part in parts_of(list(dict.fromkeys(ids))):
+            for run in self._runs([*wanted, models.Run.id.in_(part)], None, whole):
+                found[run.id] = run
+        every = sorted(found.values(), key=lambda run: (run.created_at, run.id))
+        return every if newest is None else every[len(every) - min(newest, len(every)) :]
+
+    def matching(
+        self,
+        dataset: str | None = None,
+        method: str | None = None,
+        status: str | None = None,
+        outcome: str | None = None,
+        since: datetime | None = None,
+    ) -> dict[str, str]:
+        """Return ids and statuses of the runs that ``runs`` would return, and in its order."""
+        wanted = _wanted(dataset, method, status, outcome, since)
+        query = select(models.Run.id, models.Run.status).outerjoin(LAST, LAST_OF_RUN)
+        query = query.where(*wanted).order_by(models.Run.created_at, models.Run.id)
+        with self._reading() as session:
+            return {row.id: row.status for row in session.execute(query)}
+
+    def names(self) -> tuple[set[str], set[str]]:
+        """Return the data sets and the methods that there are runs of."""
+        with self._reading() as session:
+            datasets = session.scalars(select(models.Run.dataset).distinct()).all()
+            return set(datasets), set(session.scalars(select(models.Run.method).distinct()))
+
+    def _runs(
+        self, wanted: Sequence[ColumnElement[bool]], newest: int | None, whole: bool
+    ) -> list[Run]:
+        run = models.Run
         query = (
-            select(
-                models.Run,
-                last.outcome,
-                last.error,
-                last.device,
-                result.metrics,
-                models.Provenance.content,
-            )
-            .outerjoin(last, (last.run_id == models.Run.id) & (last.number == models.Run.attempts))
-            .outerjoin(
-                result,
-                (result.run_id == models.Run.id) & (result.number == models.Run.result_attempt),
-            )
-            .outerjoin(models.Provenance, models.Provenance.digest == result.provenance)
-            .order_by(models.Run.created_at, models.Run.id)
+            select(*run_columns(whole))
+            .outerjoin(LAST, LAST_OF_RUN)
+            .outerjoin(RESULT, (RESULT.run_id == run.id) & (RESULT.number == run.result_attempt))
+            .where(*wanted)
         )
-        if dataset is not None:
-            query = query.where(models.Run.dataset == dataset)
-        wanted = None if ids is None else set(ids)
-        if wanted is not None and len(wanted) <= 500:
-            query = query.where(models.Run.id.in_(wanted))
+        if newest is None:
+            query = query.order_by(run.created_at, run.id)
+        else:
+            query = query.order_by(run.created_at.desc(), run.id.desc()).limit(newest)
         with self._reading() as session:
             cards = {
-                (row.digest, row.name): _card(row)
+                (row.digest, row.name): card_of(row)
                 for row in session.scalars(select(models.Dataset))
             }
-            found = []
-            for row, outcome, error, device, metrics, made in session.execute(query):
-                if wanted is None or row.id in wanted:
-                    card = cards.get((row.spec["data_digest"], row.dataset))
-                    found.append(_run(row, outcome, error, device, metrics, made, card))
-            return found
+            dirty = {
+                row.digest: row.content.get("dirty")
+                for row in session.scalars(select(models.Provenance))
+            }
+            records = Records(cards, dirty)
+            # A part at a time: together, the texts take more room than the records. The session's
+            # connection does without what a session does for objects.
+            rows = session.connection().execute(query.execution_options(yield_per=MANY))
+            found = [records.run(RunRow._make(row)) for row in rows]
+        return found if newest is None else found[::-1]
 
+    @lasting
     def statuses(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the status of those runs that are known."""
-        wanted = set(ids)
+        found: dict[str, str] = {}
         with self._reading() as session:
-            every = session.execute(select(models.Run.id, models.Run.status))
-            return {run_id: status for run_id, status in every if run_id in wanted}
+            for part in parts_of(list(ids)):
+                query = select(models.Run.id, models.Run.status).where(models.Run.id.in_(part))
+                found.update({row.id: row.status for row in session.execute(query)})
+        return found
+
+    @lasting
+    def counts(self, plan: str | None = None) -> Counter[str]:
+        """Return how many runs are in each status, all or those of a plan."""
+        query = select(models.Run.status, func.count().label("n")).group_by(models.Run.status)
+        if plan is not None:
+            query = query.join(models.PlanRun, models.PlanRun.run_id == models.Run.id)
+            query = query.where(models.PlanRun.plan == plan)
+        with self._reading() as session:
+            return Counter({row.status: row.n for row in session.execute(query)})
+
+    @lasting
+    def ended(self, since: datetime | None, plan: str | None = None) -> list[tuple[Run, datetime]]:
+        """Return runs whose newest attempt ended after a time, with when, the first one first.
+
+        Args:
+            since: UTC, by the registry's clock; None for all.
+            plan: only the runs of this plan.
+        """
+        query = (
+            select(models.Attempt.run_id, models.Attempt.ended_at)
+            .join(
+                models.Run,
+                (models.Run.id == models.Attempt.run_id)
+                & (models.Run.attempts == models.Attempt.number),
+            )
+            .where(models.Attempt.ended_at.is_not(None))
+            .order_by(models.Attempt.ended_at)
+        )
+        if since is not None:
+            query = query.where(models.Attempt.ended_at > since)
+        if plan is not None:
+            query = query.join(models.PlanRun, models.PlanRun.run_id == models.Run.id)
+            query = query.where(models.PlanRun.plan == plan)
+        with self._reading() as session:
+            when = {row.run_id: row.ended_at for row in session.execute(query)}
+        by_id = {run.id: run for run in self.runs(when)}
+        return [(by_id[i], at) for i, at in when.items() if i in by_id]
+
+    @lasting
+    def now(self) -> datetime:
+        """Return the time by the registry's clock, UTC."""
+        with self._reading() as session:
+            return self._now(session)
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """Return a run's attempts, the first one first."""
@@ -108,6 +207,7 @@ class Reader(Database):
                     outcome=row.outcome,
                     error=row.error,
                     provenance=content,
+                    resumed_step=row.resumed_step,
                 )
                 for row, content in session.execute(query)
             ]
@@ -133,41 +233,19 @@ class Reader(Database):
             ]
 
 
-def _run(
-    row: models.Run,
+def _wanted(
+    dataset: str | None,
+    method: str | None,
+    status: str | None,
     outcome: str | None,
-    error: str | None,
-    device: str | None,
-    metrics: Mapping[str, Any] | None,
-    provenance: Mapping[str, Any] | None,
-    card: DatasetCard | None,
-) -> Run:
-    spec = {**row.spec, "combination": tuple(row.spec["combination"])}
-    return Run(
-        id=row.id,
-        spec=RunSpec(**spec),
-        status=row.status,
-        class_counts=tuple(row.class_counts),
-        created_at=row.created_at,
-        attempts=row.attempts,
-        outcome=outcome,
-        error=error,
-        metrics=_metrics(metrics) if metrics else None,
-        result_attempt=row.result_attempt,
-        device=device,
-        dirty=provenance.get("dirty") if provenance else None,
-        card=card,
-    )
-
-
-def _card(row: models.Dataset) -> DatasetCard:
-    content = {**row.content, "classes": tuple(row.content["classes"])}
-    return DatasetCard(digest=row.digest, name=row.name, **content)
-
-
-def _metrics(values: Mapping[str, Any]) -> Metrics:
-    tuples = {
-        "recalls": tuple(values["recalls"]),
-        "confusion": tuple(tuple(line) for line in values["confusion"]),
-    }
-    return Metrics(**{**values, **tuples})
+    since: datetime | None,
+) -> list[ColumnElement[bool]]:
+    """Say which runs are asked for, in a query that has their newest attempt as ``LAST``."""
+    run = models.Run
+    pairs = ((run.dataset, dataset), (run.method, method), (run.status, status))
+    wanted = [column == value for column, value in pairs if value is not None]
+    if outcome is not None:
+        wanted += [LAST.outcome == outcome, run.status.in_(("queued", "failed"))]
+    if since is not None:
+        wanted.append(func.coalesce(LAST.started_at, run.created_at) >= since)
+    return wanted

@@ -9,18 +9,34 @@ from sqlalchemy.orm import Session
 from dfgctl.errors import LeaseLostError, SourceBusyError
 from dfgctl.records import Source, SourceSpec
 from dfgctl.registry import models
-from dfgctl.registry.database import LEASE, Database
+from dfgctl.registry.database import LEASE, Database, lasting
 
 
 class Shelf(Database):
     """The registry's source networks."""
 
+    @lasting
     def source(self, identity: str) -> Source | None:
         """Return a source network that is ready, or None."""
         with self._reading() as session:
             row = session.get(models.Source, identity)
             return _source(row) if row is not None and row.path is not None else None
 
+    @lasting
+    def keep_source(self, spec: SourceSpec) -> None:
+        """Store what a source network is, so that any worker can train it."""
+        with self._writing() as session:
+            row = {"identity": spec.identity(), "spec": asdict(spec), "token": 0}
+            self._add_new(session, models.Source, [{**row, "created_at": self._now(session)}])
+
+    @lasting
+    def source_spec(self, identity: str) -> SourceSpec | None:
+        """Return what a source network is; None where the registry was never told."""
+        with self._reading() as session:
+            row = session.get(models.Source, identity)
+            return SourceSpec(**row.spec) if row is not None else None
+
+    @lasting
     def claim_source(self, spec: SourceSpec) -> int:
         """Take the lease on a source network that is to be trained; return its token.
 
@@ -29,18 +45,16 @@ class Shelf(Database):
         """
         with self._writing() as session:
             now = self._now(session)
-            row = session.get(models.Source, spec.identity())
-            if row is None:
-                row = models.Source(
-                    identity=spec.identity(), spec=asdict(spec), created_at=now, token=0
-                )
-                session.add(row)
-            elif row.lease_until is not None and row.lease_until > now:
+            new = {"identity": spec.identity(), "spec": asdict(spec), "token": 0}
+            self._add_new(session, models.Source, [{**new, "created_at": now}])
+            row = session.get_one(models.Source, spec.identity(), with_for_update=True)
+            if row.lease_until is not None and now < row.lease_until <= now + 4 * LEASE:
                 raise SourceBusyError("Another process is training this source network.")
             row.token += 1
             row.lease_until = now + LEASE
             return row.token
 
+    @lasting
     def beat_source(self, identity: str, token: int) -> None:
         """Renew the lease on a source network.
 
@@ -50,11 +64,13 @@ class Shelf(Database):
         with self._writing() as session:
             self._held_source(session, identity, token).lease_until = self._now(session) + LEASE
 
+    @lasting
     def release_source(self, identity: str, token: int) -> None:
         """Give the lease on a source network back."""
         with self._writing() as session:
             self._held_source(session, identity, token).lease_until = None
 
+    @lasting
     def finish_source(
         self,
         identity: str,
@@ -81,7 +97,7 @@ class Shelf(Database):
             return _source(row)
 
     def _held_source(self, session: Session, identity: str, token: int) -> models.Source:
-        row = session.get(models.Source, identity)
+        row = session.get(models.Source, identity, with_for_update=True)
         if row is None or row.token != token:
             raise LeaseLostError("The lease on this source network has passed to another process.")
         return row

@@ -1,8 +1,13 @@
 """The Registry: the one class through which runs are stored, claimed, measured and read."""
 
+from dfgctl.registry.care import Care
+from dfgctl.registry.intake import Intake
+from dfgctl.registry.janitor import Janitor
 from dfgctl.registry.queue import Queue
+from dfgctl.registry.roster import Roster
 from dfgctl.registry.shelf import Shelf
+from dfgctl.registry.transfer import Transfer
 
 
-class Registry(Queue, Shelf):
-    """A registry of runs, which is also their queue, and of source networks."""
+class Registry(Intake, Queue, Shelf, Roster, Transfer, Care, Janitor):
+    """A registry of runs, which is also their queue, of source networks, and of workers."""

@@ -21,8 +21,11 @@ def footnotes(
     notes = []
     if shortened:
         notes.append("† Shortened with --steps: not what the recipe trains.")
+    of_dataset: dict[str, list[Run]] = {name: [] for name in recipes}
+    for run in runs:
+        of_dataset[run.spec.dataset].append(run)
     for name, recipe in recipes.items():
-        own = [run for run in runs if run.spec.dataset == name]
+        own = of_dataset[name]
         notes += [note for note in (_few_images(own), _tuning(own, recipe)) if note]
     return tuple(notes)
 
@@ -53,11 +56,15 @@ def without_source(title: str, unseen: Mapping[str, Mapping[str, Summary]]) -> s
 def _few_images(runs: Sequence[Run]) -> str | None:
     short: dict[int, int] = {}
     wanted = 0
-    for run in runs:
-        majority = run.spec.combination or range(len(run.class_counts))
-        kept = {c: run.class_counts[c] for c in majority}
-        short.update({c: n for c, n in kept.items() if n < run.spec.majority_count})
-        wanted = max(wanted, run.spec.majority_count)
+    # Many runs have the same combination and images of each class; each such kind is looked at
+    # once, in the order in which the kinds come last.
+    kinds = dict.fromkeys(
+        (run.spec.combination, run.class_counts, run.spec.majority_count) for run in reversed(runs)
+    )
+    for combination, counts, count in reversed(kinds):
+        kept = {c: counts[c] for c in combination or range(len(counts))}
+        short.update({c: n for c, n in kept.items() if n < count})
+        wanted = max(wanted, count)
     if not short:
         return None
     classes = classes_of(runs[0])

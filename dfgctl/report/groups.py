@@ -1,12 +1,13 @@
 """Which runs belong together in a table's row: never those that differ in what matters."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 
 from dfgctl import RESULTS_VERSION
 from dfgctl.data.imbalance import AS_IS, Ratio
 from dfgctl.recipe import Recipe, departures, exact
-from dfgctl.records import Run
+from dfgctl.records import Run, RunSpec
 from dfgctl.templates import recipe_of
 
 
@@ -67,6 +68,27 @@ def row_of(run: Run, recipe: Recipe) -> Row:
     )
 
 
+SHARED = attrgetter(
+    *(f.name for f in fields(RunSpec) if f.name not in ("combination", "seed", "settings"))
+)
+"""What runs that are repeats of each other have in common, beside their settings."""
+
+
+def each_row(runs: Sequence[Run], make: Callable[[Run], Row]) -> Iterator[tuple[Run, Row]]:
+    """Return each run with its row, which is made once for runs that are repeats of each other.
+
+    Settings are told apart as objects, which is quick: the registry hands out one for all repeats.
+    Where equal settings are two objects, equal rows are made twice.
+    """
+    made: dict[Hashable, Row] = {}
+    for run in runs:
+        key = (SHARED(run.spec), id(run.spec.settings), id(run.card))
+        row = made.get(key)
+        if row is None:
+            row = made[key] = make(run)
+        yield run, row
+
+
 def rows(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[Row, list[Run]]:
     """Sort runs into rows: by data set, imbalance, and the recipe's own settings first.
 
@@ -78,8 +100,11 @@ def rows(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[Row, list[R
     for spec in (run.spec for run in runs):
         if "code" in spec.settings:
             codes.setdefault(spec.method, set()).add(spec.settings["code"]["sha256"])
-    for run in runs:
-        row = _with_code(row_of(run, recipes[run.spec.dataset]), run, codes)
+
+    def make(run: Run) -> Row:
+        return _with_code(row_of(run, recipes[run.spec.dataset]), run, codes)
+
+    for run, row in each_row(runs, make):
         if row.source is None:
             free.append((row, run))
         else:

@@ -3,7 +3,7 @@
 import contextlib
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import title_of
-from dfgctl.report.groups import Row, row_of
+from dfgctl.report.groups import Row, each_row, row_of
 from dfgctl.report.selection import ACCURACIES, Select, accuracy_of, require_any, shown_of
 from dfgctl.report.statistics import Summary, summarise
 
@@ -82,20 +82,16 @@ def sensitivity(
     shown: dict[Row, Select] = {}
     members = [r for r in runs if r.spec.method == "dfg" and r.spec.dataset == recipe.name]
     require_any(members, select)
-    for run in members:
+
+    def make(run: Run) -> Row:
+        row = row_of(run, recipe)
+        others = tuple(n for n in row.notes if not n.startswith(f"dfg.{key}="))
+        return replace(row, notes=others)
+
+    for run, row in each_row(members, make):
         accuracy = accuracy_of(run, select)
         if accuracy is None:
             continue
-        row = row_of(run, recipe)
-        others = tuple(n for n in row.notes if not n.startswith(f"dfg.{key}="))
-        row = Row(
-            row.dataset,
-            row.ratio,
-            others,
-            row.source,
-            row.source_identity,
-            row.data_digest,
-        )
         value = float(run.spec.settings["dfg"][key])
         groups.setdefault(row, {}).setdefault(value, []).append(accuracy)
         shown[row] = shown_of(run, select)
@@ -150,12 +146,11 @@ def draw_sensitivity(data: Sensitivity, file: Path) -> None:
         InputError: the file's name has another ending, or it cannot be written.
     """
     import matplotlib
+    from matplotlib.figure import Figure  # pyplot, which is for screens, takes long to import
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    with plt.rc_context(_STYLE):  # type: ignore[arg-type]
-        figure, axes = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+        figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+        axes = figure.subplots()
         summaries = data.summaries()
         xs = list(summaries)
         means = [100 * s.mean for s in summaries.values()]
@@ -193,10 +188,7 @@ def draw_sensitivity(data: Sensitivity, file: Path) -> None:
         axes.set_xticks(xs)
         axes.set_title(_title(data), loc="left")
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
-        try:
-            save(figure, file)
-        finally:
-            plt.close(figure)
+        save(figure, file)
 
 
 def check_file(file: Path) -> None:

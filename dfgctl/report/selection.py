@@ -54,11 +54,13 @@ def accuracy_of(run: Run, select: Select | None = None) -> float | None:
     """
     if run.metrics is None:
         return None
-    return {
-        Select.last: run.metrics.accuracy_last,
-        Select.best: run.metrics.accuracy_best,
-        Select.val: run.metrics.accuracy_val,
-    }[shown_of(run, select)]
+    match shown_of(run, select):
+        case Select.last:
+            return run.metrics.accuracy_last
+        case Select.best:
+            return run.metrics.accuracy_best
+        case Select.val:
+            return run.metrics.accuracy_val
 
 
 def gap_of(run: Run, select: Select | None = None) -> str | None:

@@ -4,8 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from dfgctl.errors import NothingToShowError
 from dfgctl.recipe import Recipe
@@ -15,6 +14,9 @@ from dfgctl.report.footnotes import footnotes, without_source
 from dfgctl.report.groups import Row, rows
 from dfgctl.report.selection import Select, accuracy_of, caption, gap_of, require_any, shown_of
 from dfgctl.report.statistics import Summary, summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BEST_MARK = "‡"
 """Marks rows that show the best accuracy where others do not."""
@@ -101,8 +103,10 @@ class ResultsTable:
             parts.append(f"data {row.data_digest[:7]}")
         return [*parts, *row.notes]
 
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> "pd.DataFrame":
         """Return the table as it is read."""
+        import pandas as pd
+
         columns = ["Data set", "Settings", *self.methods.values()]
         return pd.DataFrame(
             [
@@ -128,6 +132,8 @@ class ResultsTable:
         """Write the table as ``md``, ``latex``, ``csv`` or ``json``."""
         if kind == "json":
             return json.dumps(self.records(), indent=2)
+        import pandas as pd  # late: it takes long, and a terminal's table does without
+
         if kind == "csv":
             records = pd.DataFrame(self.records())
             records["settings"] = records["settings"].map("; ".join)
@@ -168,11 +174,14 @@ def results(
         )
     require_any(runs, select)
     methods = method_titles(runs)
-    titles = {run.spec.dataset: title_of(run) for run in runs}
+    last = {run.spec.dataset: run for run in runs}
+    titles = {dataset: title_of(run) for dataset, run in last.items()}
     lines = []
     for row, members in rows(runs, recipes).items():
         shown = shown_of(members[0], select)
-        own = {m: [run for run in members if run.spec.method == m] for m in methods}
+        own: dict[str, list[Run]] = {method: [] for method in methods}
+        for run in members:
+            own[run.spec.method].append(run)
         cells = {m: _cell(own[m], recipes[row.dataset], shown) for m in methods}
         lines.append((row, cells))
     every = [cell for _, cells in lines for cell in cells.values()]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dfgctl import recipe as recipes
-from dfgctl.dispatch import worker
+from dfgctl.dispatch import packs, sources
 from dfgctl.records import METHODS
 
 Cli = Callable[..., Any]
@@ -21,7 +21,7 @@ ALL = PLAIN + 2
 """Those and the two of the sweep."""
 
 
-def no_training(*_: Any) -> None:
+def no_training(*_: Any, **__: Any) -> None:
     raise AssertionError("something was trained")
 
 
@@ -43,8 +43,8 @@ def test_run_prints_a_plain_list_of_finished_runs(trained: Any) -> None:
 def test_typed_again_nothing_is_trained(
     cli: Cli, trained: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "train", no_training)
-    monkeypatch.setattr(worker, "pretrain", no_training)
+    monkeypatch.setattr(packs, "train", no_training)
+    monkeypatch.setattr(sources, "pretrain", no_training)
     again = cli(*trained.plain_command, "--json")
     assert again.code == 0
     assert again.json == trained.plain.json
@@ -82,10 +82,10 @@ def test_without_json_the_table_is_shown(cli: Cli, trained: Any) -> None:
 def test_runs_that_fail_are_exit_1_and_say_where_to_look(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("of a kind")
 
-    monkeypatch.setattr(worker, "train", broken)
+    monkeypatch.setattr(packs, "train", broken)
     words = ("run", "digits", "--method", "original", "--repeats", "2", "--steps", "2", "--json")
     result = cli(*words)
     assert result.code == 1
@@ -100,12 +100,12 @@ def test_runs_that_fail_are_exit_1_and_say_where_to_look(
 def test_an_interruption_is_exit_130_and_the_command_goes_on_later(
     cli: Cli, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: Any) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     words = ("run", "digits", "--method", "original", "--repeats", "1", "--steps", "2", "--json")
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "train", interrupted)
+        patch.setattr(packs, "train", interrupted)
         result = cli(*words)
     assert result.code == 130
     assert result.out == ""
@@ -118,12 +118,12 @@ def test_an_interruption_is_exit_130_and_the_command_goes_on_later(
 def test_a_forced_run_that_was_interrupted_goes_on_without_force(
     cli: Cli, trained: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: Any) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     words = (*trained.plain_command, "--method", "original", "--json")
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "train", interrupted)
+        patch.setattr(packs, "train", interrupted)
         assert cli(*words, "--force").code == 130
     again = cli(*words)
     assert again.code == 0
@@ -342,10 +342,10 @@ def test_every_run_tells_the_command_that_remakes_it(cli: Cli, trained: Any) -> 
 def test_a_run_with_other_settings_can_be_remade_too(
     cli: Cli, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(worker, "train", broken)  # how a run ended does not matter here
+    monkeypatch.setattr(packs, "train", broken)  # how a run ended does not matter here
     common = ("run", "digits", "--method", "original", "--repeats", "1", "--steps", "2")
     (run,) = cli(*common, *words, "--json").json
     _, *again = shlex.split(cli("runs", "show", run["id"], "--json").json["command"])
@@ -438,7 +438,7 @@ def test_a_run_is_shown_with_all_its_accuracies(cli: Cli, held_out: Any) -> None
 def test_run_ends_in_the_accuracy_that_is_asked_for(
     cli: Cli, held_out: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "train", no_training)
+    monkeypatch.setattr(packs, "train", no_training)
     for select, number in ((None, "50.00"), ("best", "75.00")):
         words = ["--select", select] if select else []
         shown = cli(*held_out.plain_command, *words).out
@@ -475,3 +475,18 @@ def test_without_a_share_there_is_nothing_to_validate(cli: Cli, trained: Any) ->
         assert "--validation 0.1" in refused.err
     assert cli("runs", "list", "--select", "val").out.count("no validation share") == ALL
     assert {r["accuracy"] for r in cli("runs", "list", "--select", "val", "--json").json} == {None}
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_table_loses_nothing_where_a_cell_has_a_long_reason(
+    cli: Cli, trained: Any, sql: Any, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    one = "(SELECT id FROM runs WHERE method = ? LIMIT 1)"
+    for method in ("original", "dfg"):
+        sql(f"UPDATE runs SET status = 'cancelled', result_attempt = NULL WHERE id = {one}", method)
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = cli("table").out
+    for word in ("DFG", "cancelled", "MWGAN", "Fine-tuning"):
+        assert word in out.replace("\n", " "), word
+    if width >= 80:
+        assert max(map(len, out.splitlines())) <= width

@@ -114,7 +114,16 @@ def test_cuda_without_one_is_refused(
 
 # Registries
 
-READERS = [["runs", "list"], ["runs", "show", "a"], ["table"], ["plot", "rho"]]
+READERS = [
+    ["runs", "list"],
+    ["runs", "show", "a"],
+    ["runs", "compare", "a", "b"],
+    ["runs", "logs", "a"],
+    ["runs", "cancel", "a"],
+    ["runs", "export", "-"],
+    ["table"],
+    ["plot", "rho"],
+]
 COMMANDS = [["run", "digits"], ["run", "digits", "--dry-run"], *READERS]
 
 

@@ -30,9 +30,16 @@ def test_there_are_the_commands_that_the_readme_speaks_of() -> None:
         "plot delta",
         "runs list",
         "runs show",
+        *("runs compare", "runs logs", "runs cancel", "runs retry", "runs rm"),
+        *("runs export", "runs import"),
         "data list",
         "recipe list",
         "recipe show",
+        "db info",
+        "db upgrade",
+        "db backup",
+        "doctor",
+        "gc",
     }
 
 
@@ -69,7 +76,9 @@ def test_the_version_is_told(cli: Cli) -> None:
     assert cli("--version").out == f"dfgctl {__version__}\n"
 
 
-@pytest.mark.parametrize("words", [[], ["runs"], ["plot"], ["data"], ["recipe"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [[], ["runs"], ["plot"], ["data"], ["recipe"], ["db"]], ids=" ".join
+)
 def test_a_group_alone_shows_its_help(cli: Cli, words: list[str]) -> None:
     shown = cli(*words)
     assert "Usage:" in shown.out + shown.err

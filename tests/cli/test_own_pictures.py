@@ -176,10 +176,10 @@ def test_content_is_part_of_the_identity_and_times_are_not(cli: Cli, mine: Path)
 def test_pictures_that_change_after_the_plan_are_not_trained_on(
     cli: Cli, mine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def change(*_: Any) -> None:
+    def change(*_: Any, **__: Any) -> None:
         add(mine / "train" / "dog" / "new.png", 9)
 
-    monkeypatch.setattr("dfgctl.cli.run._announce", change)
+    monkeypatch.setattr("dfgctl.cli.summary.announce", change)
     result = cli("run", "./mine", *ORIGINAL, "--json")
     assert result.code != 0
     assert "mine" in result.err

@@ -17,19 +17,18 @@ Cli = Callable[..., Any]
 COMMAND = ("run", "digits", "--method", "original", "--repeats", "3", "--steps", "2")
 STUCK = """
 import signal, sys
-from dfgctl.dispatch import worker
-train, ended = worker.train, []
-signal.signal(signal.SIGUSR1, lambda *_: None)  # ends the pause
+from dfgctl.dispatch import packs
+train, ended = packs.train, []
 
-def stuck(specs, *rest):
-    for event in train(specs, *rest):
+def stuck(specs, *rest, **named):
+    for event in train(specs, *rest, **named):
         yield event
         if len(ended) == 1 and type(event).__name__ == "Stepped":
             print("stuck", flush=True)
-            signal.pause()
+            sys.stdin.readline()  # ends the pause
     ended.append(specs)
 
-worker.train = stuck
+packs.train = stuck
 from dfgctl.cli import main
 main()
 """
@@ -46,6 +45,7 @@ def stuck(environment: dict[str, str]) -> Any:
     """A process that has trained the first run, and is in the middle of the second."""
     child = subprocess.Popen(
         [sys.executable, "-c", STUCK, *COMMAND, "--device", "cpu"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,
@@ -81,11 +81,15 @@ def test_what_a_killed_process_left_is_finished_by_the_same_command(
     assert sql(outcomes, again.json[1]["id"]) == [("lost",), ("finished",)]
 
 
-def test_a_process_that_is_told_to_stop_gives_its_runs_back(stuck: Any, sql: Any) -> None:
-    stuck.terminate()
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_is_told_to_stop_gives_its_runs_back(
+    stuck: Any, sql: Any, number: signal.Signals
+) -> None:
+    stuck.send_signal(number)
     _, errors = stuck.communicate(timeout=60)
     assert stuck.returncode == 130
-    assert "Interrupted" in errors
+    assert "Stopping after this step" in errors
+    assert errors.endswith("type the command again to go on.\n")
     assert "Traceback" not in errors
     assert states(sql) == [("finished", 1), ("queued", 1), ("queued", 0)]
     assert sql("SELECT lease_until FROM runs") == [(None,)] * 3
@@ -98,12 +102,14 @@ def test_two_processes_share_a_plan_train_nothing_twice_and_wait_for_each_other(
 
     def waiting(_: Any, running: int) -> None:
         waits.append((running, *states(sql)))
-        stuck.send_signal(signal.SIGUSR1)
+        if not stuck.stdin.closed:
+            stuck.stdin.close()
 
     monkeypatch.setattr(live.Lines, "waiting", waiting)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
     assert cli(*COMMAND).code == 0
     assert waits[0] == (1, ("finished", 1), ("running", 1), ("finished", 1))
+    stuck.stdin = None  # closed before
     _, errors = stuck.communicate(timeout=60)
     assert stuck.returncode == 0, errors
     assert states(sql) == [("finished", 1)] * 3

@@ -12,7 +12,7 @@ from dfgctl.data.catalog import DATASETS
 from dfgctl.data.manifest import ChecksumCache, Manifest, manifest
 from dfgctl.dispatch import plan as plans
 from dfgctl.dispatch import request as requests
-from dfgctl.dispatch.worker import Place
+from dfgctl.dispatch.place import Place
 
 
 @functools.cache
@@ -43,8 +43,8 @@ def file(tmp_path: Path) -> Path:
 def place() -> Callable[..., Place]:
     """Make a place on the CPU."""
 
-    def make(pack: int = 1, source_weights: Path | None = None) -> Place:
-        return Place(torch.device("cpu"), pack, Path("data"), source_weights)
+    def make(pack: int = 1, checkpoint_every: int | None = None) -> Place:
+        return Place(torch.device("cpu"), pack, Path("data"), checkpoint_every)
 
     return make
 

@@ -9,9 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dfgctl.dispatch import worker
+from dfgctl.cli.planning import enqueue
+from dfgctl.dispatch import packs, pictures, sources, worker
+from dfgctl.dispatch.place import auto_pack, choose_device
 from dfgctl.dispatch.plan import Plan
-from dfgctl.dispatch.worker import Worker, auto_pack, choose_device
+from dfgctl.dispatch.worker import Worker
 from dfgctl.errors import DataCorruptError, InputError
 from dfgctl.networks.weights import write
 from dfgctl.records import Measurement, Metrics
@@ -22,10 +24,17 @@ Make = Callable[..., Any]
 TINY: dict[str, Any] = {"steps": 2, "settings": ("source.steps=4",)}
 
 
-def work(registry: Registry, plan: Plan, place: Any, observer: Any) -> dict[str, str]:
+def work(
+    registry: Registry,
+    plan: Plan,
+    place: Any,
+    observer: Any,
+    weights: Path | None = None,
+    **how: Any,
+) -> dict[str, str]:
     """Train a plan; return how its runs stand, in its order."""
-    registry.enqueue(plan.runs)
-    Worker(registry, plan, place, observer).work()
+    queued = enqueue(registry, plan, force=False, weights=weights)
+    Worker(registry, place, observer, queued, **how).work()
     statuses = registry.statuses(r.id for r in plan.runs)
     return {r.id: statuses[r.id] for r in plan.runs}
 
@@ -33,8 +42,8 @@ def work(registry: Registry, plan: Plan, place: Any, observer: Any) -> dict[str,
 def fails_for(*ids: str, error: BaseException) -> Callable[..., Iterator[Any]]:
     """Make a training that raises after its first step if it has one of these runs."""
 
-    def training(specs: Any, *rest: Any) -> Iterator[Any]:
-        for event in train(specs, *rest):
+    def training(specs: Any, *rest: Any, **named: Any) -> Iterator[Any]:
+        for event in train(specs, *rest, **named):
             yield event
             if isinstance(event, Stepped) and any(s.identity() in ids for s in specs):
                 raise error
@@ -47,7 +56,7 @@ def test_a_tiny_plan_is_trained_and_its_results_are_stored(
 ) -> None:
     plan = make_plan(methods=("original", "finetune"), repeats=2, **TINY)
     assert set(work(registry, plan, place(), recorder).values()) == {"finished"}
-    for run in registry.runs():
+    for run in map(registry.run, registry.statuses(r.id for r in plan.runs)):
         assert run.metrics is not None
         steps = registry.measurements(run.id, 1)
         assert [m.step for m in steps] == [0, 2]
@@ -78,7 +87,7 @@ def test_runs_of_a_group_are_trained_as_a_pack(
 ) -> None:
     plan = make_plan(methods=("original",), repeats=3, **TINY)
     work(registry, plan, place(pack=2), recorder)
-    assert [len(claim.runs) for (claim,) in recorder.of("pack_started")] == [2, 1]
+    assert [len(claim.runs) for claim, _ in recorder.of("pack_started")] == [2, 1]
     sizes = [registry.attempts(r.id)[0].pack_size for r in plan.runs]
     assert sizes == [2, 2, 1]
 
@@ -92,7 +101,7 @@ def test_a_source_network_is_trained_once_and_then_reused(
     def refuse(*_: Any) -> None:
         raise AssertionError("trained a second time")
 
-    monkeypatch.setattr(worker, "pretrain", refuse)
+    monkeypatch.setattr(sources, "pretrain", refuse)
     more = make_plan(methods=("delta",), repeats=1, **TINY)
     later = type(recorder)()
     assert set(work(registry, more, place(), later).values()) == {"finished"}
@@ -119,7 +128,7 @@ def test_an_error_fails_only_its_own_runs_and_keeps_the_traceback(
 ) -> None:
     plan = make_plan(methods=("original",), repeats=3, **TINY)
     broken = plan.runs[1].id
-    monkeypatch.setattr(worker, "train", fails_for(broken, error=ZeroDivisionError("of a kind")))
+    monkeypatch.setattr(packs, "train", fails_for(broken, error=ZeroDivisionError("of a kind")))
     statuses = work(registry, plan, place(), recorder)
     assert list(statuses.values()) == ["finished", "failed", "finished"]
     run = registry.run(broken)
@@ -135,7 +144,7 @@ def test_memory_that_runs_out_is_told_apart(
 ) -> None:
     plan = make_plan(methods=("original",), repeats=1, **TINY)
     error = torch.OutOfMemoryError("too large")
-    monkeypatch.setattr(worker, "train", fails_for(plan.runs[0].id, error=error))
+    monkeypatch.setattr(packs, "train", fails_for(plan.runs[0].id, error=error))
     work(registry, plan, place(), recorder)
     run = registry.run(plan.runs[0].id)
     assert (run.status, run.outcome) == ("failed", "out-of-memory")
@@ -144,14 +153,14 @@ def test_memory_that_runs_out_is_told_apart(
 def test_a_replica_that_diverges_fails_alone(
     registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any, metrics: Any
 ) -> None:
-    def training(*_: Any) -> Iterator[Any]:
+    def training(*_: Any, **__: Any) -> Iterator[Any]:
         point = Measurement(0, 0.5, 1.0, None, {}, 0.0)
         yield Evaluated(0, {0: point, 1: point}, frozenset())
         yield Evaluated(1, {1: Measurement(1, 0.5, 1.0, None, {}, 0.0)}, frozenset({0}))
         yield Evaluated(2, {1: Measurement(2, 0.5, 1.0, None, {}, 0.0)}, frozenset({0}))
         yield Done({1: metrics}, {1: {"E.weight": torch.zeros(1)}})
 
-    monkeypatch.setattr(worker, "train", training)
+    monkeypatch.setattr(packs, "train", training)
     plan = make_plan(methods=("original",), repeats=2, **TINY)
     assert list(work(registry, plan, place(pack=2), recorder).values()) == ["failed", "finished"]
     gone, left = (registry.run(r.id) for r in plan.runs)
@@ -173,8 +182,8 @@ def test_runs_that_really_diverge_are_marked_and_not_tried_again(
     save_file({name: torch.full_like(t, torch.nan) for name, t in state.items()}, file)
 
     plan = make_plan(methods=("finetune",), repeats=2, steps=2, source_weights=file)
-    assert set(work(registry, plan, place(2, file), recorder).values()) == {"failed"}
-    work(registry, plan, place(2, file), recorder)
+    assert set(work(registry, plan, place(2), recorder, file).values()) == {"failed"}
+    work(registry, plan, place(2), recorder, file)
     for run in plan.runs:
         assert [a.outcome for a in registry.attempts(run.id)] == ["diverged"]
         assert registry.measurements(run.id, 1) == []
@@ -194,7 +203,7 @@ def test_an_interruption_gives_the_lease_back_and_the_rest_is_trained_later(
     plan = make_plan(methods=("original",), repeats=3, **TINY)
     with monkeypatch.context() as patch:
         stop = fails_for(plan.runs[1].id, error=KeyboardInterrupt())
-        patch.setattr(worker, "train", stop)
+        patch.setattr(packs, "train", stop)
         with pytest.raises(KeyboardInterrupt):
             work(registry, plan, place(), recorder)
     statuses = registry.statuses(r.id for r in plan.runs)
@@ -215,7 +224,7 @@ def test_an_interruption_of_the_source_s_training_gives_both_leases_back(
 
     plan = make_plan(methods=("finetune",), repeats=1, **TINY)
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "pretrain", interrupted)
+        patch.setattr(sources, "pretrain", interrupted)
         with pytest.raises(KeyboardInterrupt):
             work(registry, plan, place(), recorder)
     assert registry.run(plan.runs[0].id).status == "queued"
@@ -229,7 +238,7 @@ def test_data_that_cannot_be_read_stops_the_worker_and_gives_the_runs_back(
     def broken(*_: Any) -> None:
         raise DataCorruptError("x is broken")
 
-    monkeypatch.setattr(worker.data_sources, "load", broken)
+    monkeypatch.setattr(pictures.data_sources, "load", broken)
     plan = make_plan(methods=("original",), repeats=2, **TINY)
     with pytest.raises(DataCorruptError):
         work(registry, plan, place(), recorder)
@@ -243,19 +252,19 @@ def test_a_worker_whose_lease_has_passed_on_writes_nothing_and_goes_on(
     stolen = plan.runs[0].id
     other: list[Any] = []
 
-    def training(specs: Any, *rest: Any) -> Iterator[Any]:
-        for event in train(specs, *rest):
+    def training(specs: Any, *rest: Any, **named: Any) -> Iterator[Any]:
+        for event in train(specs, *rest, **named):
             if isinstance(event, Done) and specs[0].identity() == stolen and not other:
                 sql("UPDATE runs SET lease_until = '2000-01-01 00:00:00' WHERE id = ?", stolen)
                 registry.expire()
-                other.append(registry.claim([stolen], 1, "another", "CPU", {}))
+                other.append(registry.claim(registry.keep_plan([stolen]), 1, "another", "CPU", {}))
             yield event
 
     def waiting(_: int) -> None:
         registry.release(other[0])  # the other one is interrupted
 
     recorder.waiting = waiting
-    monkeypatch.setattr(worker, "train", training)
+    monkeypatch.setattr(packs, "train", training)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0)
     assert set(work(registry, plan, place(), recorder).values()) == {"finished"}
     outcomes = [a.outcome for a in registry.attempts(stolen)]
@@ -267,7 +276,7 @@ def test_a_source_that_another_finished_meanwhile_costs_no_run_its_attempt(
     registry: Registry, make_plan: Make, place: Make, recorder: Any, sql: Make, monkeypatch: Any
 ) -> None:
     plan = make_plan(methods=("finetune",), repeats=1, **TINY)
-    pretrain, identity = worker.pretrain, plan.sources[0].identity()
+    pretrain, identity = sources.pretrain, plan.sources[0].identity()
 
     def overtaken(*arguments: Any) -> Any:
         weights, accuracy = pretrain(*arguments)
@@ -283,7 +292,7 @@ def test_a_source_that_another_finished_meanwhile_costs_no_run_its_attempt(
         sql("UPDATE runs SET lease_until = '2000-01-01 00:00:00' WHERE status = 'running'")
 
     recorder.waiting = waiting
-    monkeypatch.setattr(worker, "pretrain", overtaken)
+    monkeypatch.setattr(sources, "pretrain", overtaken)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0)
     assert set(work(registry, plan, place(), recorder).values()) == {"finished"}
     assert "lost" not in [a.outcome for a in registry.attempts(plan.runs[0].id)]
@@ -294,7 +303,7 @@ def test_runs_that_another_process_trains_are_waited_for(
 ) -> None:
     plan = make_plan(methods=("original",), repeats=2, **TINY)
     registry.enqueue(plan.runs)
-    theirs = registry.claim([plan.runs[0].id], 1, "another", "CPU", {})
+    theirs = registry.claim(registry.keep_plan([plan.runs[0].id]), 1, "another", "CPU", {})
     assert theirs is not None
 
     def waiting(running: int) -> None:
@@ -330,7 +339,7 @@ def test_an_attempt_says_what_it_ran_on(
         attempt.provenance["packages"]["torch"] == torch.__version__
     )
     assert attempt.provenance["threads"] == 1
-    assert attempt.device == attempt.provenance["device"] == "CPU, 1 threads"
+    assert attempt.device == attempt.provenance["device"] == "CPU, 1 thread"
     json.dumps(attempt.provenance)
 
 
@@ -377,7 +386,7 @@ def test_a_damaged_source_is_trained_anew_and_a_forced_attempt_keeps_the_older_w
     (source,) = (registry.folder / "sources").iterdir()
     source.write_bytes(source.read_bytes()[:100])
     registry.enqueue(plan.runs, force=True)
-    Worker(registry, plan, place(), recorder).work()
+    work(registry, plan, place(), recorder)
     assert registry.run(plan.runs[0].id).status == "finished"
     names = sorted(file.name for file in (registry.folder / "weights").iterdir())
     assert names == [f"{plan.runs[0].id}.{n}.safetensors" for n in (1, 2)]

@@ -1,5 +1,6 @@
 """Weights in files: dfgctl's own, torchvision's, of another split, and what is refused."""
 
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -7,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from narrow import both, narrow
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from dfgctl.errors import InputError
 from dfgctl.ledger import Readings
 from dfgctl.networks.backbones import backbone
-from dfgctl.networks.weights import divided, read
+from dfgctl.networks.weights import divided, read, write
 
 State = dict[str, torch.Tensor]
 
@@ -165,3 +167,14 @@ def test_a_pth_file_that_holds_no_state_dict_is_refused(tmp_path: Path, content:
         read(file)
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_full_disk_is_told_by_its_number(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("dfgctl.networks.weights.save_file", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write(tmp_path / "w.safetensors", {})
+    assert caught.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []

@@ -1,9 +1,11 @@
 """Runs made by hand, a registry of their own, and a way around its class: plain SQL."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import postgres_server
 import pytest
 
 from dfgctl.records import Measurement, Metrics, PlannedRun, RunSpec
@@ -13,6 +15,29 @@ from dfgctl.records import Measurement, Metrics, PlannedRun, RunSpec
 def file(tmp_path: Path) -> Path:
     """Where the registry of a test lies."""
     return tmp_path / "registry.sqlite"
+
+
+BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests of the registry on both databases, but those that ask for its file on SQLite."""
+    if "where" in metafunc.fixturenames:
+        about_files = "file" in inspect.signature(metafunc.function).parameters
+        metafunc.parametrize("where", BOTH[:1] if about_files else BOTH, indirect=True)
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The URL of a schema of its own on PostgreSQL; a test that asks for it is marked postgres."""
+    with postgres_server.schema() as url:
+        yield url
+
+
+@pytest.fixture
+def where(request: pytest.FixtureRequest, file: Path) -> str:
+    """Where the registry of a test is: a file, or a schema of its own on PostgreSQL."""
+    return str(file) if request.param == "sqlite" else str(request.getfixturevalue("database"))
 
 
 @pytest.fixture

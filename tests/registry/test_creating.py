@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
 from dfgctl.registry import Registry, engine, models
@@ -35,15 +36,15 @@ def test_head_is_the_newest_migration() -> None:
 
 def test_the_version_lies_in_a_table_of_our_own(registry: Registry, sql: Sql) -> None:
     assert sql(f"SELECT version_num FROM {VERSION_TABLE}") == [(HEAD,)]
-    tables = {name for (name,) in sql("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert tables == {VERSION_TABLE, *models.Base.metadata.tables}
+    tables = inspect(registry._engine).get_table_names()
+    assert set(tables) == {VERSION_TABLE, *models.Base.metadata.tables}
 
 
 @pytest.mark.parametrize(
     ("pragma", "value"), [("journal_mode", "wal"), ("foreign_keys", 1), ("busy_timeout", 30_000)]
 )
 def test_a_connection_is_set_up_for_several_processes(
-    registry: Registry, pragma: str, value: object
+    file: Path, registry: Registry, pragma: str, value: object
 ) -> None:
     with registry._engine.connect() as connection:
         assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one() == value
@@ -66,9 +67,9 @@ def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
     registry.close()
 
 
-def test_opening_again_keeps_what_is_there(registry: Registry, file: Path, planned: Any) -> None:
+def test_opening_again_keeps_what_is_there(registry: Registry, where: str, planned: Any) -> None:
     registry.enqueue([planned()])
-    again = Registry(str(file), create=False)
+    again = Registry(where, create=False)
     assert [run.id for run in again.runs()] == [planned().id]
     again.close()
 
@@ -87,7 +88,7 @@ def test_an_empty_file_becomes_a_registry(file: Path) -> None:
     registry.close()
 
 
-def test_processes_that_create_it_at_the_same_moment_all_succeed(file: Path, sql: Sql) -> None:
+def test_processes_that_create_it_at_the_same_moment_all_succeed(where: str, sql: Sql) -> None:
     code = (
         "import sys; from dfgctl.registry import Registry\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
@@ -95,7 +96,7 @@ def test_processes_that_create_it_at_the_same_moment_all_succeed(file: Path, sql
     )
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(file)],
+            [sys.executable, "-c", code, where],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

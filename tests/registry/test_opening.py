@@ -1,6 +1,7 @@
 """What is no registry, or not ours to open, is refused with a remedy and left as it is."""
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dfgctl.errors import RegistryError
+from dfgctl.errors import RegistryError, RegistryUnavailableError
 from dfgctl.registry import Registry
 from dfgctl.registry.engine import VERSION_TABLE
 
@@ -116,10 +117,30 @@ def test_what_is_not_there_is_not_made_unless_asked(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_password_in_an_url_is_not_shown() -> None:
-    with pytest.raises(RegistryError) as caught:
-        Registry("nosuchbase://me:secret@host/name")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nosuchbase://me:secret@host/name",
+        "postgresql://me:secret@host:port/name",
+        "postgresql://me:se/c@secret@host:port/name",
+        "postgres://me:secret@localhost:1/name",
+    ],
+)
+def test_a_password_in_an_url_is_not_shown(url: str) -> None:
+    with pytest.raises((RegistryError, RegistryUnavailableError)) as caught:
+        Registry(url)
     assert "secret" not in str(caught.value)
+
+
+def test_without_a_driver_for_postgresql_its_installation_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(RegistryError) as caught:
+        Registry("postgresql://localhost/name")
+    assert str(caught.value) == (
+        "A registry on PostgreSQL needs psycopg: install it with pip install 'dfgctl[postgres]'."
+    )
 
 
 def test_a_registry_that_stays_locked_says_so(
@@ -129,7 +150,7 @@ def test_a_registry_that_stays_locked_says_so(
     impatient = Registry(str(file))
     with closing(sqlite3.connect(file)) as holder:
         holder.execute("BEGIN IMMEDIATE")
-        with pytest.raises(RegistryError, match="stayed locked"):
+        with pytest.raises(RegistryUnavailableError, match="stayed locked"):
             impatient.enqueue([planned()])
     impatient.enqueue([planned()])
     assert len(registry.runs()) == 1

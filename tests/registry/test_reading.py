@@ -1,7 +1,8 @@
 """What goes into the registry comes out equal, in the order of the plan, and is found by its id."""
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ PROVENANCE = {"commit": None, "dirty": True, "packages": {"torch": "2.11"}, "thr
 
 
 def claimed(registry: Registry, runs: list[PlannedRun]) -> Claim:
-    taken = registry.claim([r.id for r in runs], len(runs), "host:7", "CPU", PROVENANCE)
+    taken = registry.claim(
+        registry.keep_plan([r.id for r in runs]), len(runs), "host:7", "CPU", PROVENANCE
+    )
     assert taken is not None
     return taken
 
@@ -75,11 +78,10 @@ def test_metrics_from_before_the_validated_accuracy_was_kept_are_read(
     run = planned()
     registry.enqueue([run])
     registry.finish(claimed(registry, [run]), 0, metrics(0.5))
-    newer = ("accuracy_val", "val_step", "accuracy_unseen")
-    paths = ", ".join(f"'$.{name}'" for name in newer)
-    sql(f"UPDATE attempts SET metrics = json_remove(metrics, {paths})")
-    ((text,),) = sql("SELECT metrics FROM attempts")
-    assert not any(name in text for name in newer)
+    older = asdict(metrics(0.5))
+    for newer in ("accuracy_val", "val_step", "accuracy_unseen", "confusion"):
+        del older[newer]
+    sql("UPDATE attempts SET metrics = ?", json.dumps(older))
     assert registry.run(run.id).metrics == metrics(0.5)
 
 
@@ -115,6 +117,42 @@ def test_lists_keep_the_order_of_the_plan(registry: Registry, planned: Make) -> 
     assert [r.id for r in registry.runs(dataset="digits")] == wanted
     assert registry.runs(dataset="fmnist") == []
     assert registry.runs([]) == []
+
+
+def test_runs_are_asked_for_by_what_they_are(
+    registry: Registry, planned: Make, metrics: Make
+) -> None:
+    runs = [
+        planned(0),
+        planned(1, method="dfg"),
+        planned(2, dataset="svhn"),
+        planned(3),
+        planned(4),
+    ]
+    registry.enqueue(runs)
+    registry.finish(claimed(registry, runs[:1]), 0, metrics())
+    registry.fail(claimed(registry, runs[1:2]), 0, "diverged", "no number")
+    registry.release(claimed(registry, runs[2:3]), "lost")
+    registry.release(claimed(registry, runs[3:4]), "lost")
+    registry.cancel([runs[3].id])
+    for asked, wanted in (
+        ({}, [0, 1, 2, 3, 4]),
+        ({"dataset": "svhn"}, [2]),
+        ({"method": "finetune"}, [0, 2, 3, 4]),
+        ({"status": "queued"}, [2, 4]),
+        ({"outcome": "diverged"}, [1]),
+        ({"outcome": "lost"}, [2]),
+        ({"outcome": "lost", "dataset": "digits"}, []),
+        ({"since": registry.run(runs[2].id).created_at}, [0, 1, 2, 3, 4]),
+        ({"since": registry.attempts(runs[2].id)[0].started_at}, [2, 3]),
+    ):
+        found = [runs[i].id for i in wanted]
+        assert [r.id for r in registry.runs(**asked)] == found
+        assert list(registry.matching(**asked)) == found
+        assert [r.id for r in registry.runs([r.id for r in runs], **asked)] == found
+        assert [r.id for r in registry.runs(newest=2, **asked)] == found[-2:]
+    assert registry.matching(method="dfg") == {runs[1].id: "failed"}
+    assert registry.names() == ({"digits", "svhn"}, {"finetune", "dfg"})
 
 
 def test_more_runs_than_sqlite_takes_variables_can_be_asked_for(

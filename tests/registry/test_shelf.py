@@ -83,3 +83,11 @@ def test_a_source_whose_file_is_gone_can_be_claimed_again(registry: Registry) ->
     token = registry.claim_source(SPEC)
     registry.finish_source(SPEC.identity(), token, READY, {})
     assert registry.claim_source(SPEC) == token + 1
+
+
+def test_a_lease_that_a_wrong_clock_wrote_does_not_block(
+    registry: Registry, sql: Callable[..., Any]
+) -> None:
+    token = registry.claim_source(SPEC)
+    sql("UPDATE sources SET lease_until = '2999-01-01 00:00:00.000000'")
+    assert registry.claim_source(SPEC) == token + 1

@@ -1,5 +1,6 @@
 """Rows never mix runs that differ in what matters, and a method without source joins them all."""
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -7,8 +8,8 @@ import pytest
 
 from dfgctl import RESULTS_VERSION
 from dfgctl import recipe as recipes
-from dfgctl.records import METHODS
-from dfgctl.report.groups import row_of, rows
+from dfgctl.records import METHODS, Run
+from dfgctl.report.groups import Row, each_row, row_of, rows
 
 RECIPES = {name: recipes.load(name) for name in ("digits", "fmnist")}
 
@@ -24,6 +25,32 @@ def test_combination_and_seed_share_a_row(make_run: Any) -> None:
     runs = [make_run(), make_run(combination=(1, 7)), make_run(seed=3), make_run("delta", seed=3)]
     found = rows(runs, RECIPES)
     assert list(found.values()) == [runs]
+
+
+def test_a_row_is_made_once_for_runs_that_share_their_settings(make_run: Any) -> None:
+    first = make_run()
+    shared = [replace(first, spec=replace(first.spec, seed=seed)) for seed in range(5)]
+    other = replace(first, spec=replace(first.spec, steps=20))
+    equal = make_run(seed=9)  # its settings are equal, but another object
+    made = []
+
+    def make(run: Run) -> Row:
+        made.append(run)
+        return row_of(run, RECIPES["digits"])
+
+    runs = [*shared, other, equal, *shared]
+    found = list(each_row(runs, make))
+    assert [run for run, _ in found] == runs
+    assert [row for _, row in found] == [row_of(run, RECIPES["digits"]) for run in runs]
+    assert made == [shared[0], other, equal]
+    assert list(rows(runs, RECIPES).values()) == [[*shared, equal, *shared], [other]]
+
+
+def test_sorting_runs_into_rows_changes_none_of_them(make_run: Any) -> None:
+    runs = [make_run(), make_run("original"), make_run(changed={"dfg.rho": 0.5})]
+    before = deepcopy(runs)
+    rows(runs, RECIPES)
+    assert runs == before
 
 
 @pytest.mark.parametrize(

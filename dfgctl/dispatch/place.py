@@ -1,0 +1,96 @@
+"""Where a worker trains: devices, how many runs fit together, threads, files."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dfgctl.errors import InputError
+from dfgctl.networks.catalog import BACKBONES
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker trains, and where it reads and writes files.
+
+    Attributes:
+        device: the device.
+        pack: runs of a pack at the most; None for what ``auto_pack`` says of their network.
+        data_dir: the data directory.
+        checkpoint_every: steps between checkpoints; None for as often as costs next to nothing, 0
+            for none but when asked to stop.
+    """
+
+    device: torch.device
+    pack: int | None
+    data_dir: Path
+    checkpoint_every: int | None = None
+
+    @property
+    def device_name(self) -> str:
+        """The device in words."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        threads = torch.get_num_threads()
+        return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+    @property
+    def packs(self) -> Mapping[str, int]:
+        """Runs of a pack at the most, by backbone."""
+        return {name: self.pack or auto_pack(self.device, name) for name in BACKBONES}
+
+
+def choose_device(name: str) -> torch.device:
+    """Read ``auto``, ``cpu``, ``cuda`` or ``cuda:i``.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, colon, index = name.partition(":")
+    if (
+        kind not in ("cpu", "cuda")
+        or (colon and not index.isdecimal())
+        or (kind == "cpu" and colon)
+    ):
+        raise InputError(f"Unknown device '{name}': it is auto, cpu, cuda or cuda:0.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError("There is no CUDA device here: use --device cpu (or auto).")
+    if index and int(index) >= torch.cuda.device_count():
+        raise InputError(
+            f"There is no device {name}: there are cuda:0 to cuda:{torch.cuda.device_count() - 1}."
+        )
+    return torch.device(name)
+
+
+def shared_out(name: str, workers: int | None) -> list[str]:
+    """Return the device of each worker: one worker a device, or so many over all devices.
+
+    Args:
+        name: ``auto`` and ``cuda`` mean all CUDA devices where there are any.
+        workers: how many workers; None for one a device.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    device = choose_device(name)
+    names = [name if name != "auto" else device.type]
+    if device.type == "cuda" and device.index is None:
+        names = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return [names[i % len(names)] for i in range(workers or len(names))]
+
+
+def cores() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def auto_pack(device: torch.device, name: str) -> int:
+    """Return how many runs of a backbone ``--pack auto`` trains together.
+
+    On a CPU stacking gives nothing.
+    """
+    return BACKBONES[name].pack if device.type == "cuda" else 1
