@@ -18,6 +18,9 @@ METHODS: Mapping[str, str] = {
 }
 """The methods' ids and what the paper's tables call them, in the paper's order."""
 
+AS_IS = "as-is"
+"""The imbalance of data that is taken as it is."""
+
 STATUSES = ("queued", "running", "finished", "failed", "cancelled")
 OUTCOMES = (
     "finished",

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dfgctl import recipe as recipes
-from dfgctl.data.imbalance import AS_IS
 from dfgctl.errors import UnknownNameError
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.recipe import PicturesSettings, Recipe
-from dfgctl.records import DatasetCard, Run, RunSpec
+from dfgctl.records import AS_IS, DatasetCard, Run, RunSpec
 from dfgctl.settings import Section
 
 MODELS = {"lenet5": "fmnist", "vgg16": "cinic10", "resnet50": "caltech256"}

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from dfgctl import recipe as recipes
 from dfgctl import templates
 from dfgctl.data.catalog import DATASETS
-from dfgctl.data.imbalance import AS_IS
 from dfgctl.errors import UnknownNameError
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.recipe import PicturesSettings
-from dfgctl.records import METHODS, Run, RunSpec
+from dfgctl.records import AS_IS, METHODS, Run, RunSpec
 from dfgctl.templates import recipe_for, recipe_of, recipes_of, text
 
 MODELS = {"lenet5": "fmnist", "vgg16": "cinic10", "resnet50": "caltech256"}

@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from dfgctl.data.imbalance import AS_IS
-from dfgctl.records import Run, RunSpec
+from dfgctl.records import AS_IS, Run, RunSpec
 
 SHORT = 10
 """Digits of a run's id that are shown; any unique start of it is understood."""

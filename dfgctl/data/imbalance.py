@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 
 from dfgctl import seeding
 from dfgctl.errors import InputError
-from dfgctl.records import RunSpec
-
-AS_IS = "as-is"
-"""The imbalance of a data set that is taken as it is."""
+from dfgctl.records import AS_IS, RunSpec
 
 _RATIO = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*:\s*1")
 

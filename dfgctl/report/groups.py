@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 
 from dfgctl import RESULTS_VERSION
-from dfgctl.data.imbalance import AS_IS, Ratio
+from dfgctl.data.imbalance import Ratio
 from dfgctl.recipe import Recipe, departures, exact
-from dfgctl.records import Run, RunSpec
+from dfgctl.records import AS_IS, Run, RunSpec
 from dfgctl.templates import recipe_of
 
 
