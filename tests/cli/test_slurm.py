@@ -215,7 +215,7 @@ def active(ids: str) -> bool:
     return bool(asked.stdout.strip())
 
 
-def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
+def until(true: Callable[[], Any], seconds: float = 150.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
