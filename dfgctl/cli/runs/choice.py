@@ -18,30 +18,18 @@ if TYPE_CHECKING:
 RunArgument = Annotated[
     str, typer.Argument(help="The run's id, or the start of it.", autocompletion=complete.runs)
 ]
-RunsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[RUN]...",
-        help="Ids of runs, or the start of them.",
-        autocompletion=complete.runs,
-    ),
-]
-PendingArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[RUN]...",
-        help="Ids of runs, or the start of them.",
-        autocompletion=complete.pending_runs,
-    ),
-]
-RetriableArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[RUN]...",
-        help="Ids of runs, or the start of them.",
-        autocompletion=complete.retriable_runs,
-    ),
-]
+
+
+def _several(offer: Any) -> Any:
+    """Return the argument that takes several runs, with what a shell offers for it."""
+    return typer.Argument(
+        metavar="[RUN]...", help="Ids of runs, or the start of them.", autocompletion=offer
+    )
+
+
+RunsArgument = Annotated[list[str] | None, _several(complete.runs)]
+PendingArgument = Annotated[list[str] | None, _several(complete.pending_runs)]
+RetriableArgument = Annotated[list[str] | None, _several(complete.retriable_runs)]
 DatasetFilter = Annotated[
     str | None,
     typer.Option("--dataset", help="Only of this data set.", autocompletion=complete.datasets),
