@@ -23,7 +23,7 @@ def critic_loss(real: Tensor, generated: Tensor, penalty: Tensor, gp_lambda: flo
 
 
 def gradient_penalty(
-    critic: Callable[[Tensor], Tensor],
+    gradient: Callable[[Tensor], Tensor],
     real: Tensor,
     generated: Tensor,
     epsilon: Tensor,
@@ -32,16 +32,15 @@ def gradient_penalty(
     """The penalty of Eq. 1, E[(||grad D(x^)||_2 - 1)^2], x^ on the line between real and generated.
 
     Args:
-        critic: D, features (R, B, ...) to (R, B) scores.
+        gradient: features to the gradients of D's scores with respect to them, both (R, B, ...).
         real: real features, (R, B, ...).
         generated: generated features, likewise.
         epsilon: where on the line, one number in [0, 1) an image, (R, B).
         added: what the released code adds to the gradient (F23).
     """
     weight = epsilon.view(*epsilon.shape, *(1,) * (real.dim() - 2))
-    x_hat = (weight * real + (1 - weight) * generated).detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(x_hat).sum(), x_hat, create_graph=True)
-    norm: Tensor = torch.linalg.vector_norm(gradient.flatten(2) + added, dim=2)
+    x_hat = (weight * real + (1 - weight) * generated).detach()
+    norm: Tensor = torch.linalg.vector_norm(gradient(x_hat).flatten(2) + added, dim=2)
     return (norm - 1).square().mean(1)
 
 

@@ -1,6 +1,7 @@
 """``dfg``: discriminative feature generation, Algorithm 1 line by line."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -138,7 +139,8 @@ class Dfg(Method[DfgSettings]):
             step * self.settings.n_D + t, y_hat.shape[1:], dtype=real.dtype
         )
         added = RELEASED_ADDED if "F23" in self.readings else 0.0
-        penalty = gradient_penalty(self.D, real, generated, epsilon, added)
+        slope = partial(self.D, gradient=True)
+        penalty = gradient_penalty(slope, real, generated, epsilon, added)
         # One call for both: D treats each image alone.
         scores = self.D(torch.cat([real, generated], dim=1))
         score_r, score_g = scores.split(y_hat.shape[1], dim=1)

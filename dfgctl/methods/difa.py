@@ -148,7 +148,9 @@ class Difa(Method[DifaSettings]):
         seen = () if y is None else (self._hot(y),)
         draw = step * self.settings.n_D + t
         epsilon = self.epsilon.uniform(draw, real.shape[1:2], dtype=real.dtype)
-        penalty = gradient_penalty(lambda f: critic(f, *seen), real, generated, epsilon)
+        penalty = gradient_penalty(
+            lambda f: critic(f, *seen, gradient=True), real, generated, epsilon
+        )
         scores = critic(real, *seen), critic(generated, *seen)
         loss = critic_loss(*scores, penalty, self.settings.gp_lambda)
         descend(adam_D, loss)

@@ -1,5 +1,6 @@
 """The feature discriminators D, critics (Tables A2, A4 and A6)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -28,18 +29,46 @@ class Discriminator(nn.Module):
         self.conv1 = nn.Conv2d(channels, 32, 5, stride=2, padding=2, bias=False)
         self.conv2 = nn.Conv2d(32, 64, 5, stride=2, padding=2, bias=False)
         self.conv3 = nn.Conv2d(64, 128, 5, stride=2, padding=2, bias=False)
+        self.sizes = [size]
         for _ in range(3):
             size = -(-size // 2)
+            self.sizes.append(size)
         self.dense = nn.Linear(128 * size * size, 1)
         initialise(self, he)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Score features: high for real ones."""
+    def forward(self, x: Tensor, gradient: bool = False) -> Tensor:
+        """Score features: high for real ones.
+
+        Args:
+            x: features, (B, C, H, H).
+            gradient: whether to return the gradient of each score with respect to its features,
+                (B, C, H, H), instead of the scores, (B,). It is a plain expression of the weights:
+                D is linear between the kinks of its leaky ReLUs, so their slopes are constants,
+                and what learns from the gradient needs no second derivative.
+        """
+        if gradient:
+            return self._gradient(x)
         h = F.leaky_relu(self.conv1(x), self.slope)
         h = F.leaky_relu(self.conv2(h), self.slope)
         h = F.leaky_relu(self.conv3(h), self.slope)
         scores: Tensor = self.dense(h.flatten(1)).squeeze(-1)
         return scores
+
+    def _gradient(self, x: Tensor) -> Tensor:
+        convs = (self.conv1, self.conv2, self.conv3)
+        slopes = []
+        with torch.no_grad():
+            h = x
+            for conv in convs:
+                h = conv(h)
+                slopes.append(torch.ones_like(h).masked_fill(h <= 0, self.slope))
+                h = h * slopes[-1]
+        # The chain rule from the score down: each convolution is met by its transpose.
+        g = self.dense.weight.view(slopes[-1].shape[1:])
+        for conv, kept, size in zip(convs[::-1], slopes[::-1], self.sizes[-2::-1], strict=True):
+            odd = 1 - size % 2
+            g = F.conv_transpose2d(g * kept, conv.weight, None, 2, 2, odd)
+        return g
 
 
 def discriminator(backbone: str, split: str, readings: Readings = PAPER_READINGS) -> Discriminator:

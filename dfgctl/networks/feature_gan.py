@@ -72,10 +72,32 @@ class FeatureCritic(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, features: Tensor, *one_hot: Tensor) -> Tensor:
-        """Score features (B, features), with their classes (B, K) if it sees them: (B,)."""
+    def forward(self, features: Tensor, *one_hot: Tensor, gradient: bool = False) -> Tensor:
+        """Score features.
+
+        Args:
+            features: (B, features).
+            one_hot: their classes, (B, K), if the critic sees them.
+            gradient: whether to return the gradient of each score with respect to its features,
+                (B, features), instead of the scores, (B,); see ``Discriminator``.
+        """
         h = torch.cat([features, *one_hot], dim=-1)
+        if gradient:
+            return self._gradient(h)[:, : features.shape[1]]
         h = F.leaky_relu(self.layer1(h), SLOPE)
         h = F.leaky_relu(self.layer2(h), SLOPE)
         scores: Tensor = self.layer3(h).squeeze(-1)
         return scores
+
+    def _gradient(self, h: Tensor) -> Tensor:
+        layers = (self.layer1, self.layer2)
+        slopes = []
+        with torch.no_grad():
+            for layer in layers:
+                h = layer(h)
+                slopes.append(torch.ones_like(h).masked_fill(h <= 0, SLOPE))
+                h = h * slopes[-1]
+        g = self.layer3.weight
+        for layer, slope in zip(layers[::-1], slopes[::-1], strict=True):
+            g = (g * slope) @ layer.weight
+        return g

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dfgctl.networks.pooling import max_pool
+
 PAPER_WIDTHS, RELEASED_WIDTHS = (120, 84), (1024, 128)
 """Units of the two hidden dense layers (F09)."""
 
@@ -24,7 +26,7 @@ class LeNet5Extractor(nn.Module):
             resume: name of the convolution whose output x is.
         """
         conv = x if resume else self.conv(x)  # (B, 6, 28, 28)
-        return (conv,) if stop else F.max_pool2d(F.relu(conv), 2)  # (B, 6, 14, 14)
+        return (conv,) if stop else F.relu(max_pool(conv))  # (B, 6, 14, 14)
 
 
 class LeNet5Classifier(nn.Module):
@@ -66,7 +68,7 @@ class LeNet5Classifier(nn.Module):
         conv = x if resume else self.conv(x)  # (B, 16, 10, 10), before the ReLU (F19)
         if stop:
             return (conv,)
-        h = F.max_pool2d(F.relu(conv), 2).flatten(1)  # (B, 400)
+        h = F.relu(max_pool(conv)).flatten(1)  # (B, 400)
         h = F.relu(self.fc2(F.relu(self.fc1(h))))
         h = torch.tanh(h) if self.bounded else h
         logits: Tensor = self.head(h)

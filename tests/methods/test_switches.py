@@ -713,16 +713,16 @@ def test_f23_shows_in_float64_where_the_gradient_is_zero(dfg, monkeypatch):
     """A critic that is flat in 10,000 numbers: (0 - 1)^2 = 1, or (1e-16 * 100 - 1)^2 < 1."""
     x = torch.zeros(1, 2, 10_000, dtype=torch.float64)
     epsilon = torch.zeros(1, 2, dtype=torch.float64)
-    assert losses.gradient_penalty(lambda h: 0 * h, x, x, epsilon).tolist() == [1.0]
-    (found,) = losses.gradient_penalty(lambda h: 0 * h, x, x, epsilon, 1e-16).tolist()
+    assert losses.gradient_penalty(torch.zeros_like, x, x, epsilon).tolist() == [1.0]
+    (found,) = losses.gradient_penalty(torch.zeros_like, x, x, epsilon, 1e-16).tolist()
     assert 1 - found == pytest.approx(2e-14, rel=0.02)
 
     for readings, added in ((released("F23"), 1e-16), (Readings(ALL.released - {"F23"}), 0.0)):
         seen = []
 
-        def watch(critic, real, generated, epsilon, value=0.0, seen=seen):
+        def watch(gradient, real, generated, epsilon, value=0.0, seen=seen):
             seen.append(value)
-            return losses.gradient_penalty(critic, real, generated, epsilon, value)
+            return losses.gradient_penalty(gradient, real, generated, epsilon, value)
 
         monkeypatch.setattr(dfg_module, "gradient_penalty", watch)
         dfg(readings).step(1)
