@@ -1,8 +1,6 @@
 """The baselines: where they start, what they train, what they hold near the source."""
 
-import pytest
 import torch
-import torch.nn.functional as F
 
 from dfgctl.methods.base import SourceWeights, frozen_source, random_networks
 from dfgctl.methods.delta import Delta
@@ -34,70 +32,6 @@ def test_finetune_keeps_what_comes_before_the_last_convolution(context, settings
         method.step(step)
     assert all(torch.equal(v, E[n]) for n, v in method.E.replica_state(0).items())
     assert all(not torch.equal(v, C[n]) for n, v in method.C.replica_state(0).items())
-
-
-@pytest.mark.parametrize("name", ["original", "finetune"])
-def test_plain_training_equals_a_plain_loop(context, settings, name):
-    method = {"original": Original, "finetune": Finetune}[name](context(range(1)), settings(name))
-    lenet = method_networks(method)
-    E, C = lenet
-    trained = [*C.parameters()] if name == "finetune" else [*E.parameters(), *C.parameters()]
-    adam = torch.optim.Adam(trained, lr=settings(name).lr, betas=(0.5, 0.9))
-    for step in range(1, 6):
-        loss = method.step(step)["loss"]
-        x, y = (part[0] for part in method.batches.draw(step, 0))
-        adam.zero_grad()
-        plain = F.cross_entropy(C(E(x)), y)
-        plain.backward()
-        adam.step()
-        assert float(loss[0]) == pytest.approx(plain.item())
-    for network, mine in ((E, method.E), (C, method.C)):
-        for key, value in network.state_dict().items():
-            torch.testing.assert_close(mine.replica_state(0)[key], value)
-
-
-def method_networks(method):
-    """Copy a method's E and C into plain modules."""
-    from dfgctl.networks.lenet5 import LeNet5Classifier, LeNet5Extractor
-
-    E, C = LeNet5Extractor().double(), LeNet5Classifier(10).double()
-    E.load_state_dict(method.E.replica_state(0))
-    C.load_state_dict(method.C.replica_state(0))
-    return E, C
-
-
-def test_delta_equals_a_plain_loop(context, settings):
-    method = Delta(context(range(1)), settings("delta"), settings("reg"))
-    E, C = method_networks(method)
-    E_S, C_S = method_networks(method)
-    w_E, w_C = (w[0] for w in method.regulariser._weights)
-    adam = torch.optim.Adam([*E.parameters(), *C.parameters()], lr=1e-3, betas=(0.5, 0.9))
-    method.optimizers[0].param_groups[0]["lr"] = method.optimizers[1].param_groups[0]["lr"] = 1e-3
-    for step in range(1, 6):
-        losses = method.step(step)
-        x, y = (part[0] for part in method.batches.draw(step, 0))
-        features = E(x)
-        logits, conv = C(features, maps=True)
-        with torch.no_grad():
-            source = E_S(x)
-            _, source_conv = C_S(source, maps=True)
-        omega = 0.0
-        for ours, theirs, w in ((features, source, w_E), (conv, source_conv, w_C)):
-            n = ours[0, 0].numel()
-            for b in range(len(x)):
-                for c in range(ours.shape[1]):
-                    squared = ((ours[b, c] - theirs[b, c]) ** 2).sum()
-                    omega = omega + 0.01 * 0.5 * w[c] * ours.shape[1] * squared / n
-        head = C.head
-        omega = omega + 0.01 * 0.5 * ((head.weight**2).sum() + (head.bias**2).sum())
-        entropy = F.cross_entropy(logits, y)
-        adam.zero_grad()
-        (entropy + omega).backward()
-        adam.step()
-        assert float(losses["loss"][0]) == pytest.approx(entropy.item())
-        assert float(losses["omega"][0]) == pytest.approx(omega.item())
-    for key, value in E.state_dict().items():
-        torch.testing.assert_close(method.E.replica_state(0)[key], value)
 
 
 def test_a_strong_regulariser_holds_the_features_near_the_sources(context, settings):
