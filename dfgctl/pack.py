@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from dfgctl.networks.convolutions import Convolutions
+
 
 class Replicated(nn.Module):
     """R networks of one shape, called together on tensors of shape (R, B, ...).
@@ -74,7 +76,8 @@ class Replicated(nn.Module):
         def one(state: dict[str, Tensor], *inputs: Tensor) -> Any:
             return functional_call(self._template[0], state, inputs, kwargs)
 
-        return torch.vmap(one)(state, *args)
+        with Convolutions(self.replicas):
+            return torch.vmap(one)(state, *args)
 
     @property
     def module(self) -> nn.Module:

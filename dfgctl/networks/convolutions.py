@@ -61,10 +61,12 @@ class Shape:
             windows = padded.unfold(2, kernel, self.stride).unfold(3, kernel, self.stride)
             rows = windows.permute(0, 2, 3, 1, 4, 5)  # (B, H', W', C, k, k)
             product = rows.flatten(3).flatten(0, 2) @ flat.t()  # (B H' W', out)
-            return product.unflatten(0, rows.shape[:3]).permute(0, 3, 1, 2)
+            return product.view(*rows.shape[:3], -1).permute(0, 3, 1, 2)
         rows = x.permute(0, 2, 3, 1)  # (B, H, W, in)
         product = rows.flatten(0, 2) @ flat  # (B H W, out k k)
-        windows = product.unflatten(0, (x.shape[0], -1)).transpose(1, 2)  # (B, out k k, H W)
+        windows = product.view(x.shape[0], -1, product.shape[1]).transpose(
+            1, 2
+        )  # (B, out k k, H W)
         height, width = (
             (size - 1) * self.stride - 2 * self.padding + kernel + self.output_padding
             for size in x.shape[2:]
@@ -131,7 +133,11 @@ class Convolutions(TorchFunctionMode):
         output = found.by_products(x.to(found.dtype), weight.to(found.dtype))
         return output if bias is None else output + bias.to(found.dtype)[:, None, None]
 
-    def _shape(
+    def _shape(self, transposed: bool, x: Tensor, *rest: Any, **more: Any) -> Shape | None:
+        """Return a convolution's shape; None for one that is always the library's."""
+        return None if x.device.type == "cpu" else self._read(transposed, x, *rest, **more)
+
+    def _read(
         self,
         transposed: bool,
         x: Tensor,
@@ -143,8 +149,6 @@ class Convolutions(TorchFunctionMode):
         **more: Any,
     ) -> Shape | None:
         """Return a convolution's shape; None for one that products do not cover."""
-        if x.device.type == "cpu":
-            return None
         names = ("output_padding", "groups", "dilation") if transposed else ("dilation", "groups")
         given = {**dict(zip(names, rest, strict=False)), **more}
         single = [_single(v) for v in (stride, padding, given.get("output_padding", 0))]
