@@ -141,10 +141,7 @@ class Dfg(Method[DfgSettings]):
         added = RELEASED_ADDED if "F23" in self.readings else 0.0
         slope = partial(self.D, gradient=True)
         penalty = gradient_penalty(slope, real, generated, epsilon, added)
-        # One call for both: D treats each image alone.
-        scores = self.D(torch.cat([real, generated], dim=1))
-        score_r, score_g = scores.split(y_hat.shape[1], dim=1)
-        loss = critic_loss(score_r, score_g, penalty, self.settings.gp_lambda)
+        loss = critic_loss(self.D(real), self.D(generated), penalty, self.settings.gp_lambda)
         return self._descend(self.adam_D, loss)
 
     def _update_E_and_C(
