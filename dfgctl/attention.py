@@ -1,6 +1,7 @@
 """The filter weights: supervised attention for each class (section 3.2, Eq. 5 to 7).
 
-A filter is removed by setting its weights to zero; its bias stays (F02).
+A filter is removed by setting its weights to zero; its bias stays (F02). What that costs is a small
+difference of two losses, so all of it is computed in float32, whatever the training's precision.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dfgctl.losses import sample_cross_entropy
+from dfgctl.numerics import numerics
 from dfgctl.pack import Replicated
 
 TAIL_IMAGES = 64
@@ -34,6 +36,13 @@ def ablation_gaps(
     Returns:
         (R, B, n_f) differences of cross-entropy.
     """
+    with numerics(images.device):
+        return _gaps(extractor, classifier, layer, images, labels)
+
+
+def _gaps(
+    extractor: Replicated, classifier: Replicated, layer: str, images: Tensor, labels: Tensor
+) -> Tensor:
     part, _, name = layer.partition(".")
     network = extractor if part == "E" else classifier
     features = extractor(images)
@@ -112,7 +121,8 @@ def filter_weights(
         weights = (sign * gaps).softmax(2)  # Eq. 5
         one_hot = torch.nn.functional.one_hot(labels, classes).to(weights.dtype)
         one_hot = one_hot * real[:, :, None].to(weights.dtype)  # (R, B, K)
-        part = one_hot.transpose(1, 2) @ weights  # (R, K, n_f)
+        with numerics(weights.device):
+            part = one_hot.transpose(1, 2) @ weights  # (R, K, n_f)
         total = part if total is None else total + part
         counts = one_hot.sum(1) if counts is None else counts + one_hot.sum(1)
     if total is None or counts is None:

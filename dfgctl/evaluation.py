@@ -14,6 +14,7 @@ from dfgctl.data.batches import Images, scaled
 from dfgctl.data.views import View
 from dfgctl.ledger import Readings
 from dfgctl.losses import sample_cross_entropy
+from dfgctl.numerics import numerics
 
 Classify = Callable[[Tensor], Tensor]
 """Images (R, B, C, H, W) to logits (R, B, K)."""
@@ -105,7 +106,9 @@ class Evaluator:
                 x, y = self._tested(images.raw(index[:, part])), images.labels[index[:, part]]
                 assert fresh is not None
                 counted = fresh[:, part].to(y.dtype)
-            logits = classify(x)
+            # In float32 whatever the training's precision: results are those of the weights.
+            with numerics(self.device):
+                logits = classify(x)
             confusion.scatter_add_(1, y * k + logits.argmax(2), counted)
             loss += (sample_cross_entropy(logits, y) * counted).double().sum(1)
         return confusion.view(replicas, k, k), loss / count

@@ -21,6 +21,7 @@ from dfgctl.ledger import Readings, readings_of
 from dfgctl.lookup import backbone_of, method_of
 from dfgctl.networks.backbones import backbone
 from dfgctl.networks.weights import read, write
+from dfgctl.numerics import numerics
 from dfgctl.records import Run
 
 FORMAT = "dfgctl classifier 1"
@@ -94,7 +95,8 @@ class Classifier(nn.Module):
         shown = centred(
             padded, View(self.card.channels, padded.shape[-1], self.card.crop, 0, False)
         )
-        result: Tensor = self(shown.to(torch.float32))
+        with numerics(pixels.device):
+            result: Tensor = self(shown.to(torch.float32))
         return result
 
 

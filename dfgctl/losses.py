@@ -1,6 +1,7 @@
 """The paper's losses, one pure function per equation, in the paper's order.
 
 Every function takes tensors with a leading replica axis and returns one number a replica, (R,).
+They compute in float32 also where a network under autocast gives bfloat16.
 """
 
 from collections.abc import Callable
@@ -8,6 +9,11 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return a tensor in float32 if it is of less; any other as it is."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def critic_loss(real: Tensor, generated: Tensor, penalty: Tensor, gp_lambda: float) -> Tensor:
@@ -19,7 +25,7 @@ def critic_loss(real: Tensor, generated: Tensor, penalty: Tensor, gp_lambda: flo
         penalty: the gradient penalty, (R,).
         gp_lambda: lambda.
     """
-    return generated.mean(1) - real.mean(1) + gp_lambda * penalty
+    return whole(generated).mean(1) - whole(real).mean(1) + gp_lambda * penalty
 
 
 def gradient_penalty(
@@ -39,14 +45,14 @@ def gradient_penalty(
         added: what the released code adds to the gradient (F23).
     """
     weight = epsilon.view(*epsilon.shape, *(1,) * (real.dim() - 2))
-    x_hat = (weight * real + (1 - weight) * generated).detach()
-    norm: Tensor = torch.linalg.vector_norm(gradient(x_hat).flatten(2) + added, dim=2)
+    x_hat = (weight * whole(real) + (1 - weight) * whole(generated)).detach()
+    norm: Tensor = torch.linalg.vector_norm(whole(gradient(x_hat)).flatten(2) + added, dim=2)
     return (norm - 1).square().mean(1)
 
 
 def generator_loss(generated: Tensor) -> Tensor:
     """Eq. 2, L_G = -E[D(G(z, y^))], from D's scores (R, B)."""
-    return -generated.mean(1)
+    return -whole(generated).mean(1)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -61,7 +67,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 def sample_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """-y log C(.) of each image, (R, B)."""
-    flat = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    flat = F.cross_entropy(whole(logits).flatten(0, 1), labels.flatten(), reduction="none")
     return flat.view(labels.shape)
 
 
@@ -84,7 +90,7 @@ def feature_distance(target: Tensor, source: Tensor, channel_weights: Tensor) ->
         channel_weights: w, (R, C), summing to 1.
     """
     channels, height, width = target.shape[2:]
-    squared = (target - source).square().sum(dim=(3, 4))  # (R, B, C)
+    squared = (whole(target) - whole(source)).square().sum(dim=(3, 4))  # (R, B, C)
     scale = channels / (height * width)
     return 0.5 * scale * (channel_weights[:, None, :] * squared).sum(dim=(1, 2))
 

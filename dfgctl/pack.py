@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from dfgctl.networks.convolutions import Convolutions
+from dfgctl.numerics import inside_vmap
 
 
 class Replicated(nn.Module):
@@ -76,7 +77,7 @@ class Replicated(nn.Module):
         def one(state: dict[str, Tensor], *inputs: Tensor) -> Any:
             return functional_call(self._template[0], state, inputs, kwargs)
 
-        with Convolutions(self.replicas):
+        with inside_vmap(args[0].device), Convolutions(self.replicas):
             return torch.vmap(one)(state, *args)
 
     @property

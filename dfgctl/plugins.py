@@ -23,7 +23,10 @@ from dfgctl.settings import METHOD_SECTIONS, SHARED_SECTIONS, TRAINING_SECTIONS,
 GROUP = "dfgctl.methods"
 """The entry points' group."""
 
-RESERVED = {*METHODS, *SHARED_SECTIONS, "imbalance", "run", "source", "fidelity", "network", "code"}
+RESERVED = {
+    *(*METHODS, *SHARED_SECTIONS, "imbalance", "run", "source", "fidelity", "network", "code"),
+    "numerics",
+}
 """Names that a method of one's own cannot have: they are sections of settings."""
 
 

@@ -17,6 +17,7 @@ from dfgctl.losses import cross_entropy
 from dfgctl.methods.base import Context, Schedule, SourceWeights, optimizer, random_networks
 from dfgctl.networks.backbones import Backbone
 from dfgctl.networks.weights import divided, read
+from dfgctl.numerics import numerics
 from dfgctl.pack import Replicated, descend
 from dfgctl.settings import SourceSettings
 
@@ -29,7 +30,9 @@ def pretrain(
     device: torch.device,
     progress: Callable[[int], None],
 ) -> tuple[SourceWeights, float]:
-    """Train a source network on all training images of the source data set.
+    """Train a source network on all training images of the source data set, always in float32.
+
+    So runs of every precision start from the same one.
 
     Args:
         backbone: the network.
@@ -54,10 +57,12 @@ def pretrain(
     for step in range(1, settings.steps + 1):
         schedule.at(step)
         x, y = batches.draw(step, 0)
-        descend(optimizers, cross_entropy(classifier(extractor(x)), y))
+        with numerics(device):
+            descend(optimizers, cross_entropy(classifier(extractor(x)), y))
         progress(step)
 
-    accuracy = _accuracy(backbone, extractor, classifier, data, device)
+    with numerics(device):
+        accuracy = _accuracy(backbone, extractor, classifier, data, device)
     state = {
         f"{letter}.{name}": tensor.cpu()
         for letter, network in (("E", extractor), ("C", classifier))

@@ -267,6 +267,9 @@ def departures(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]]) -> lis
         if section == "network":
             found.append(f"split {values['split']}")
             continue
+        if section == "numerics":
+            found.append(f"precision {values['precision']}")
+            continue
         base: Mapping[str, Any]
         late: Mapping[str, Any] = {}
         if section in SETTABLE:

@@ -21,16 +21,13 @@ METHODS: Mapping[str, str] = {
 AS_IS = "as-is"
 """The imbalance of data that is taken as it is."""
 
+PRECISIONS = ("fp32", "tf32", "bf16")
+"""In which precisions a run can be trained, the default first (see ``dfgctl.numerics``)."""
+
 STATUSES = ("queued", "running", "finished", "failed", "cancelled")
 OUTCOMES = (
-    "finished",
-    "failed",
-    "diverged",
-    "out-of-memory",
-    "lost",
-    "preempted",
-    "interrupted",
-    "cancelled",
+    *("finished", "failed", "diverged", "out-of-memory"),
+    *("lost", "preempted", "interrupted", "cancelled"),
 )
 """How one attempt at a run ended."""
 
@@ -89,6 +86,11 @@ class RunSpec:
     settings: Settings
     data_digest: str
     results_version: int = RESULTS_VERSION
+
+    @property
+    def precision(self) -> str:
+        """In which precision it is trained, one of ``PRECISIONS``."""
+        return str(self.settings.get("numerics", {}).get("precision", PRECISIONS[0]))
 
     def identity(self) -> str:
         """SHA-256 of the canonical settings, the data's digest and RESULTS_VERSION."""

@@ -18,6 +18,7 @@ from dfgctl.evaluation import Evaluator
 from dfgctl.ledger import readings_of
 from dfgctl.lookup import backbone_of, method_of, sections_of
 from dfgctl.methods.base import Context, SourceWeights
+from dfgctl.numerics import check_precision, numerics
 from dfgctl.pretraining import split_at
 from dfgctl.records import Measurement, Metrics, RunSpec
 from dfgctl.state import PackState, Saved, StateError, Tally
@@ -74,7 +75,7 @@ def train(
     resume: Sequence[Saved] | None = None,
     keep: Callable[[int], bool] = never,
 ) -> Generator[Event, None, None]:
-    """Train runs of one group as a pack.
+    """Train runs of one group as a pack, in their precision; evaluations are always in float32.
 
     Closing the iterator stops the training. Where it is resumed from states that were kept, all
     that comes after is as if nothing had happened: bit for bit on the CPU with the same number of
@@ -97,6 +98,7 @@ def train(
 
     Raises:
         StateError: the states do not fit the runs.
+        InputError: the device cannot compute in the runs' precision.
     """
     trainer = Trainer(specs, class_counts, data, source, device, dtype)
     done = 0
@@ -131,6 +133,7 @@ class Trainer:
         dtype: torch.dtype,
     ) -> None:
         first = specs[0]
+        check_precision(device, first.precision)
         self.specs = specs
         self.steps, self.eval_every = first.steps, first.eval_every
         self.classes = len(class_counts[0])
@@ -181,7 +184,8 @@ class Trainer:
             first_batches=self._first_batches(data, batches, keys),
         )
         start = time.perf_counter()
-        self.method = method_of(first)(context, own, *others)
+        with numerics(device, first.precision):
+            self.method = method_of(first)(context, own, *others)
         self.tally = Tally(len(specs), device)
         self.tally.train_seconds = time.perf_counter() - start
         self.state = PackState(self.method, self.tally, len(specs), device)
@@ -197,7 +201,9 @@ class Trainer:
     def step(self, step: int) -> None:
         """Train one step, without a look at its losses' values (that would wait for the device)."""
         start = time.perf_counter()
-        self.tally.add(self.method.step(step))
+        with numerics(self.device, self.specs[0].precision):
+            losses = self.method.step(step)
+        self.tally.add(losses)
         self.tally.train_seconds += time.perf_counter() - start
 
     def evaluate(self, step: int) -> Evaluated:

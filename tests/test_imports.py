@@ -31,7 +31,7 @@ LAYERS = {
     2: ("methods",),
     1: (
         *("recipe", "setting_keys", "templates", "plugins", "pack", "networks", "losses"),
-        *("attention", "data", "draws", "metrics"),
+        *("attention", "data", "draws", "metrics", "numerics"),
     ),
     0: ("records", "errors", "seeding", "settings", "provenance", "ledger", "__init__"),
 }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfgctl.records import METHODS, RunSpec, SourceSpec, canonical, digest
+from dfgctl.records import METHODS, PRECISIONS, RunSpec, SourceSpec, canonical, digest
 
 SPEC = RunSpec(
     dataset="digits",
@@ -48,6 +48,7 @@ OTHERS: dict[str, list[Any]] = {
         {"dfg": {"rho": 0.5, "n_W": 200}, "reg": {"alpha": 0.01}},
         {"dfg": {"rho": 0.75, "n_W": 200}, "reg": {"alpha": 0.02}},
         {"dfg": {"rho": 0.75, "n_W": 200}},
+        {"dfg": {"rho": 0.75, "n_W": 200}, "numerics": {"precision": "bf16"}},
         {"dfg": {"rho": 0.75, "n_W": 200, "noise": 100}, "reg": {"alpha": 0.01}},
         {"dfg": {"rho": 0.75, "n_W": 200, "alpha": 0.01}, "reg": {}},
     ],
@@ -145,3 +146,13 @@ def test_records_are_frozen() -> None:
 
 def test_methods_are_in_the_papers_order() -> None:
     assert list(METHODS) == ["original", "finetune", "delta", "difa", "dfg"]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS[1:])
+def test_a_precision_is_part_of_what_a_run_is_but_float32_goes_without_saying(
+    precision: str,
+) -> None:
+    other = replace(SPEC, settings={**SPEC.settings, "numerics": {"precision": precision}})
+    assert (SPEC.precision, other.precision) == ("fp32", precision)
+    assert other.identity() != SPEC.identity()
+    assert other.group() != SPEC.group()

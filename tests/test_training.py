@@ -9,6 +9,7 @@ from specs import spec
 
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.imbalance import Ratio, class_counts
+from dfgctl.errors import InputError
 from dfgctl.methods.base import SourceWeights
 from dfgctl.networks.backbones import backbone, seeded
 from dfgctl.records import Measurement, RunSpec
@@ -225,3 +226,54 @@ def test_where_all_or_none_are_seen_there_is_no_unseen_accuracy(digits, seen):
     done = run([spec()], replace(digits, test_seen=mask))[-1]
     assert isinstance(done, Done)
     assert done.metrics[0].accuracy_unseen is None
+
+
+ROUGH = {"numerics": {"precision": "bf16"}}
+
+
+def test_steps_are_in_the_runs_precision_and_evaluations_in_float32(digits, monkeypatch):
+    trainer = Trainer([spec(sections=ROUGH)], [counts_of((0, 4))], digits, None, CPU, torch.float32)
+    seen = {}
+    step, classify = trainer.method.step, trainer.method.classify
+
+    def watched(name, call):
+        def wrapper(*given):
+            seen.setdefault(name, torch.is_autocast_enabled("cpu"))
+            return call(*given)
+
+        return wrapper
+
+    monkeypatch.setattr(trainer.method, "step", watched("step", step))
+    monkeypatch.setattr(trainer.method, "classify", watched("evaluation", classify))
+    trainer.step(1)
+    measured = trainer.evaluate(1).measurements[0]
+    assert seen == {"step": True, "evaluation": False}
+    assert not torch.is_autocast_enabled("cpu")
+    E, C = trainer.method.E.network, trainer.method.C.network
+    with torch.no_grad():
+        logits = C(E(torch.from_numpy(digits.test).float() / 127.5 - 1))
+    y = torch.from_numpy(digits.test_labels)
+    assert measured.loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, y)))
+
+
+@pytest.mark.parametrize("method", ["original", "finetune", "delta", "dfg"])
+def test_each_method_learns_something_in_bf16(digits, source, method):
+    rates = (
+        {"eta_E": 1e-3, "eta_C": 1e-3, "n_D": 1, "n_C1": 1, "n_C2": 2} if method == "dfg" else {}
+    )
+    made = spec(method, steps=40, eval_every=40, own=rates, sections=ROUGH)
+    start, end = evaluations(run([made], digits, source))
+    assert end.loss < start.loss
+
+
+def test_a_run_in_bf16_is_the_same_again_bit_for_bit(digits, source):
+    made = spec("dfg", own={"n_D": 1, "n_W": 3}, sections=ROUGH)
+    first, second = (run([made], digits, source)[-1] for _ in range(2))
+    for name, value in first.weights[0].items():
+        assert value.dtype is not torch.bfloat16
+        assert torch.equal(value, second.weights[0][name])
+
+
+def test_a_precision_that_the_device_has_not_is_refused(digits):
+    with pytest.raises(InputError, match="tf32 needs an NVIDIA GPU"):
+        run([spec(sections={"numerics": {"precision": "tf32"}})], digits)

@@ -188,6 +188,16 @@ def protocols(ctx: typer.Context, incomplete: str) -> Sequence[str]:
 
 
 @quietly
+def precisions(ctx: typer.Context, incomplete: str) -> Offer:
+    """Offer in which precisions methods can compute."""
+    return [
+        ("fp32", "float32 throughout"),
+        ("tf32", "products rounded to TF32, on NVIDIA GPUs since A100"),
+        ("bf16", "products in bfloat16, all else in float32"),
+    ]
+
+
+@quietly
 def statuses(ctx: typer.Context, incomplete: str) -> Sequence[str]:
     """Offer what state a run can be in."""
     from dfgctl.records import STATUSES

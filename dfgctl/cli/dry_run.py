@@ -43,6 +43,7 @@ def show_plan(plan: "Plan", store: "Registry | None", force: bool, json: bool) -
                     "steps": r.spec.steps,
                     "set": dict(r.sweep),
                     "protocol": r.spec.protocol,
+                    "precision": r.spec.precision,
                     "settings": {name: dict(values) for name, values in r.spec.settings.items()},
                     "class_counts": list(r.class_counts),
                     "status": status[r.id],

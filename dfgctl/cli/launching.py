@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dfgctl.cli.output import err, escape
 from dfgctl.cli.worker import every_of, pack_of
 from dfgctl.errors import DfgctlError, InputError, UnknownNameError, WorkersFailedError
+from dfgctl.records import PRECISIONS
 
 if TYPE_CHECKING:
     from dfgctl.cli.watch import Watch
@@ -34,6 +35,7 @@ class Launch:
         data_dir: the data directory.
         checkpoint_every: ``--checkpoint-every``.
         slurm: what jobs ask Slurm for.
+        deterministic: ``--deterministic``.
     """
 
     registry: str
@@ -45,6 +47,7 @@ class Launch:
     data_dir: Path
     checkpoint_every: str
     slurm: "SlurmOptions"
+    deterministic: bool = False
 
     def check(self) -> None:
         """Check the options, before a picture is looked at.
@@ -63,6 +66,24 @@ class Launch:
         elif given := self.slurm.given:
             raise InputError(f"{given} is for Slurm: add --launcher slurm (or dry-run).")
 
+    def check_precision(self, precision: str) -> None:
+        """Check that the devices on which workers are to train have a precision.
+
+        What Slurm's nodes have is not known here, but they can be told to train on their CPUs.
+
+        Raises:
+            InputError: one of them has it not, or is not there.
+        """
+        if self.launcher != "local" and (self.device != "cpu" or precision == PRECISIONS[0]):
+            return
+        import torch
+
+        from dfgctl.dispatch.place import shared_out
+        from dfgctl.numerics import check_precision
+
+        for name in dict.fromkeys(shared_out(self.device, self.workers)):
+            check_precision(torch.device(name), precision)
+
     def job(self, plan: str, device: str, threads: int | None = None) -> "Job":
         """Return what a worker is started with."""
         from dfgctl.dispatch.crew import Job
@@ -70,7 +91,8 @@ class Launch:
 
         path = sqlite_path(registry_url(self.registry))
         where = str(path.resolve()) if path else self.registry
-        return Job(where, plan, device, self.pack, self.data_dir, self.checkpoint_every, threads)
+        how = (self.pack, self.data_dir, self.checkpoint_every, threads, self.deterministic)
+        return Job(where, plan, device, *how)
 
     def jobs(self, plan: str) -> "list[Job]":
         """Return what each local worker is started with; CPU cores are shared out."""
@@ -131,6 +153,7 @@ def _here(launch: Launch, store: "Registry", plan: str, missing: int, stop: "Sto
         pack_of(launch.pack),
         launch.data_dir,
         every_of(launch.checkpoint_every),
+        launch.deterministic,
     )
     with watcher(missing) as watch:
         Worker(store, place, watch, plan, stop).work()

@@ -18,7 +18,7 @@ from dfgctl.cli.options import (
 )
 from dfgctl.cli.output import reported
 from dfgctl.cli.slurm import GresOption, PartitionOption, SetOption, SetupOption, TimeOption
-from dfgctl.cli.worker import CheckpointOption, DeviceOption, PackOption
+from dfgctl.cli.worker import CheckpointOption, DeterministicOption, DeviceOption, PackOption
 from dfgctl.errors import InputError
 
 if TYPE_CHECKING:
@@ -119,6 +119,14 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at a folder's broken pictures.")
     ] = False,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="How methods compute: fp32, tf32 (NVIDIA GPUs since A100) or bf16 (autocast). "
+            "Source networks and evaluations are always fp32.",
+            autocompletion=complete.precisions,
+        ),
+    ] = "fp32",
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps of every method, for a trial.")
     ] = None,
@@ -161,6 +169,7 @@ def run(
     slurm_set: SetOption = None,
     slurm_setup: SetupOption = None,
     checkpoint_every: CheckpointOption = "auto",
+    deterministic: DeterministicOption = False,
     data_dir: DataDirOption = DEFAULT_DATA,
     registry: RegistryOption = DEFAULT_REGISTRY,
     force: Annotated[
@@ -201,6 +210,7 @@ def run(
         settings=tuple(settings or ()),
         protocol=protocol,
         split=split or "",
+        precision=precision,
         steps=steps,
         eval_every=eval_every,
         validation=validation,
@@ -210,10 +220,12 @@ def run(
     jobs = (tuple(slurm_set or ()), tuple(slurm_setup or ()))
     slurm = SlurmOptions(slurm_partition, slurm_time, slurm_gres, *jobs)
     how = (launcher, workers, detach, device, pack, data_dir, checkpoint_every, slurm)
-    launch = Launch(registry, *how)
+    launch = Launch(registry, *how, deterministic)
     launch.check()
     checked = check(request)  # names and numbers, before a picture is looked at
     dry = dry_run or launcher == "dry-run"
+    if not dry:
+        launch.check_precision(precision)
     target = target.looked_through(folder, keep=not dry)
     checked = check(replace(request, recipe=target.recipe))
     if dry:
@@ -228,10 +240,6 @@ def run(
 
             show_submission(launch, plan, known, folder, force)
         return
-    if launcher == "local":
-        from dfgctl.dispatch.place import choose_device
-
-        choose_device(device)
     if source_weights is not None:
         check_weights(source_weights, checked)
     store = open_registry(registry, create=True)

@@ -4,6 +4,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from dfgctl.cli.output import escape, out
+from dfgctl.records import PRECISIONS
 
 if TYPE_CHECKING:
     from dfgctl.records import Attempt, Measurement, Metrics, Run, Source
@@ -40,6 +41,8 @@ def command_of(run: "Run", source: "Source | None") -> str:
         words += ["--protocol", spec.protocol]
     if split := spec.settings.get("network", {}).get("split"):
         words += ["--split", split]
+    if spec.precision != PRECISIONS[0]:
+        words += ["--precision", spec.precision]
     if spec.steps != recipe.steps_of(spec):
         words += ["--steps", str(spec.steps)]
     if spec.eval_every != recipe.run.eval_every:
@@ -48,7 +51,7 @@ def command_of(run: "Run", source: "Source | None") -> str:
         words += ["--validation", repr(spec.validation)]
     if spec.majority_count not in (0, recipe.imbalance.majority_count):
         words += ["--set", f"imbalance.majority_count={spec.majority_count}"]
-    settable = {n: v for n, v in spec.settings.items() if n != "network"}
+    settable = {n: v for n, v in spec.settings.items() if n not in ("network", "numerics")}
     for departure in departures(recipe, settable):
         words += ["--set", departure]
     return shlex.join(words)
@@ -79,7 +82,11 @@ def print_run(
     if spec.validation:
         share = f"{spec.validation:g} of these images are held out"
         facts.insert(4, ("Validation", share))
+    if spec.precision != PRECISIONS[0]:
+        facts.append(("Precision", f"{spec.precision}, evaluated in {PRECISIONS[0]}"))
     for section, values in spec.settings.items():
+        if section == "numerics":
+            continue
         facts.append((section, ", ".join(f"{k}={v}" for k, v in values.items())))
     if run.metrics is not None:
         m = run.metrics
@@ -148,6 +155,8 @@ def _print_attempt(console: Any, attempt: "Attempt", newest: bool) -> None:
         facts.append(f"lasted {duration(max(seconds, 0))}")
     if attempt.resumed_step:
         facts.append(f"went on from step {attempt.resumed_step:,}")
+    if attempt.provenance.get("deterministic"):
+        facts.append("deterministic")
     facts += [attempt.device, f"pack of {attempt.pack_size}", f"worker {attempt.worker}"]
     facts += [made, f"torch {attempt.provenance['packages']['torch']}"]
     console.print(f"Attempt {attempt.number}: {', '.join(facts)}", style="dim", markup=False)

@@ -37,6 +37,14 @@ CheckpointOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option(help="auto, cpu, cuda or cuda:i.", autocompletion=complete.devices)
 ]
+DeterministicOption = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic",
+        help="Train bit for bit the same each time on a GPU, too, which is slower; a CPU always "
+        "does.",
+    ),
+]
 
 
 SLURM_IDLE = 45.0
@@ -59,6 +67,7 @@ def worker(
         int | None, typer.Option(min=1, help="CPU threads. \\[default: PyTorch's choice]")
     ] = None,
     checkpoint_every: CheckpointOption = "auto",
+    deterministic: DeterministicOption = False,
     idle: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for new runs when nothing is queued.")
     ] = 0.0,
@@ -73,7 +82,8 @@ def worker(
     """Train the runs that are queued in a registry, until none is left.
 
     Any number of workers may share a registry; what one leaves, another takes up. Ctrl-C writes
-    checkpoints and puts its runs back.
+    checkpoints and puts its runs back. Runs of a --precision that the device has not are left to
+    others.
     """
     pack_size, every = pack_of(pack), every_of(checkpoint_every)
     store = open_registry(registry)
@@ -101,7 +111,7 @@ def worker(
 
         if threads is not None:
             torch.set_num_threads(threads)
-        place = Place(choose_device(device), pack_size, data_dir, every)
+        place = Place(choose_device(device), pack_size, data_dir, every, deterministic)
         with watcher() as watch:
             made = Worker(
                 store,

@@ -29,6 +29,7 @@ class Job:
         data_dir: the data directory.
         checkpoint_every: steps between checkpoints, or auto.
         threads: CPU threads; None for PyTorch's own choice.
+        deterministic: whether a GPU, too, gives the same bits each time.
     """
 
     registry: str
@@ -38,6 +39,7 @@ class Job:
     data_dir: Path
     checkpoint_every: str
     threads: int | None = None
+    deterministic: bool = False
 
     def command(self, launcher: str, *more: str) -> list[str]:
         """Return the words that start it."""
@@ -47,6 +49,8 @@ class Job:
         words += ["--checkpoint-every", self.checkpoint_every]
         if self.threads is not None:
             words += ["--threads", str(self.threads)]
+        if self.deterministic:
+            words.append("--deterministic")
         return [*words, "--launcher", launcher, *more]
 
     def environment(self) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ import torch
 
 from dfgctl.errors import InputError
 from dfgctl.networks.catalog import BACKBONES
+from dfgctl.numerics import precisions
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,19 @@ class Place:
         data_dir: the data directory.
         checkpoint_every: steps between checkpoints; None for as often as costs next to nothing, 0
             for none but when asked to stop.
+        deterministic: whether a GPU, too, gives the same bits each time.
     """
 
     device: torch.device
     pack: int | None
     data_dir: Path
     checkpoint_every: int | None = None
+    deterministic: bool = False
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions that the device can compute in."""
+        return precisions(self.device)
 
     @property
     def device_name(self) -> str:

@@ -18,7 +18,7 @@ from dfgctl.errors import InputError
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.plugins import MethodInfo
 from dfgctl.recipe import Recipe
-from dfgctl.records import DatasetCard, PlannedRun, RunSpec, SourceSpec
+from dfgctl.records import PRECISIONS, DatasetCard, PlannedRun, RunSpec, SourceSpec
 from dfgctl.seeding import key as seeding_key
 
 NETWORK_SWITCHES = ("F09", "F27")
@@ -172,6 +172,8 @@ def _spec(
         method.name == "dfg" or method.code
     ):
         settings["network"] = {"split": request.split}
+    if request.precision != PRECISIONS[0]:
+        settings["numerics"] = {"precision": request.precision}
     single = ledger.departing(variant.readings, request.protocol, method.name, recipe.backbone)
     if single:
         settings["fidelity"] = dict(single)

@@ -15,7 +15,7 @@ from dfgctl.ledger import Readings
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.plugins import MethodInfo
 from dfgctl.recipe import Recipe
-from dfgctl.records import METHODS
+from dfgctl.records import METHODS, PRECISIONS
 from dfgctl.settings import FidelitySettings, Section, TrainingSettings
 
 
@@ -40,6 +40,7 @@ class Request:
     settings: tuple[str, ...] = ()
     protocol: str = ledger.PAPER
     split: str = ""
+    precision: str = "fp32"
     steps: int | None = None
     eval_every: int | None = None
     validation: float = 0.0
@@ -98,6 +99,8 @@ def check(request: Request) -> Checked:
     classes = info.class_count
     if not 0 <= request.validation <= 0.5:
         raise InputError(f"--validation takes a share of 0 to 0.5, not {request.validation:g}.")
+    if request.precision not in PRECISIONS:
+        raise UnknownNameError("precision", request.precision, PRECISIONS)
     methods = _methods(request.methods)
     variants = _variants(request, recipe, methods)
     _check_split(request.split, recipe.backbone)

@@ -5,6 +5,7 @@ import platform
 import time
 import traceback
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from dfgctl.errors import (
     StoppedError,
     WorkersFailedError,
 )
+from dfgctl.numerics import NEEDS, deterministic, without_determinism
 from dfgctl.records import Claim, WorkerState
 from dfgctl.registry import Registry
 
@@ -86,6 +88,7 @@ class Worker:
         self.provenance = {
             **provenance.collect(torch.get_num_threads() if place.device.type == "cpu" else None),
             "device": place.device_name,
+            "deterministic": place.deterministic,
         }
         host, pid = platform.node(), os.getpid()
         self.name = f"{host}:{pid}:{uuid.uuid4().hex[:6]}"
@@ -111,7 +114,9 @@ class Worker:
         )
 
     def work(self) -> None:
-        """Train until nothing that is wanted is left.
+        """Train until nothing is left that is wanted and can be trained here.
+
+        Runs of a precision that the device has not are passed by.
 
         Raises:
             StoppedError: a stop was asked for.
@@ -122,25 +127,42 @@ class Worker:
         self.registry.on_trouble = self.observer.trouble
         self.stop.on_request = self.observer.stopping
         bored = time.monotonic()
-        with self.desk.open():
+        precisions = self.place.precisions
+        with self.desk.open(), deterministic(self.place.deterministic):
             while True:
                 self.stop.check()
                 self.registry.expire()
                 claim = self.registry.claim(
-                    self.plan, self.place.packs, self.name, self.place.device_name, self.provenance
+                    self.plan,
+                    self.place.packs,
+                    self.name,
+                    self.place.device_name,
+                    self.provenance,
+                    precisions,
                 )
                 if claim is not None:
                     self._train(claim)
                     bored = time.monotonic()
                     continue
                 counts = self.registry.counts(self.plan)
-                busy = counts["queued"] or (self.waits and counts["running"])
+                passed = self.registry.passed_by(self.plan, precisions) if counts["queued"] else {}
+                queued = counts["queued"] - sum(passed.values())
+                busy = queued > 0 or (self.waits and counts["running"])
                 # Nothing can come back to a plan that nobody trains.
                 idle = self.idle if self.plan is None or counts["running"] else 0.0
                 if not busy and time.monotonic() - bored >= idle:
+                    self._say_passed(passed)
                     return
                 self.observer.waiting(counts["running"])
                 self.stop.wait(POLL_SECONDS)
+
+    def _say_passed(self, passed: Mapping[str, int]) -> None:
+        for precision, count in passed.items():
+            needs = NEEDS.get(precision, "a newer dfgctl")
+            self.observer.trouble(
+                f"Left in the queue: {count:,} of --precision {precision}, in which "
+                f"{self.place.device_name} cannot train. Start a worker on {needs}."
+            )
 
     def _train(self, claim: Claim) -> None:
         """Train a pack; whatever goes wrong is stored with its runs, and the next pack goes on."""
@@ -165,7 +187,14 @@ class Worker:
         except RegistryUnavailableError:
             raise  # nothing can be written; the lease ends by itself
         except Exception as error:
-            if not is_memory(error):
+            if (operation := without_determinism(error)) is not None:
+                reason = (
+                    f"{operation} has no deterministic version on {self.place.device_name}: train "
+                    "without --deterministic."
+                )
+                pack.fail("failed", reason)
+                self._barren(pack, reason)
+            elif not is_memory(error):
                 pack.fail("failed", traceback.format_exc())
                 self._barren(pack, str(error))
             elif len(claim.runs) == 1:

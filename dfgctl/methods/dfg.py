@@ -23,6 +23,7 @@ from dfgctl.methods.regulariser import Maps, Regulariser
 from dfgctl.networks.backbones import seeded
 from dfgctl.networks.discriminator import discriminator
 from dfgctl.networks.generator import generator
+from dfgctl.numerics import numerics
 from dfgctl.pack import Replicated, descend
 from dfgctl.settings import DfgSettings, RegSettings
 
@@ -136,7 +137,7 @@ class Dfg(Method[DfgSettings]):
         with torch.no_grad():
             real, generated = self.E(x), self._generate(z, y_hat)
         epsilon = self.epsilon.uniform(
-            step * self.settings.n_D + t, y_hat.shape[1:], dtype=real.dtype
+            step * self.settings.n_D + t, y_hat.shape[1:], dtype=self.batches.dtype
         )
         added = RELEASED_ADDED if "F23" in self.readings else 0.0
         slope = partial(self.D, gradient=True)
@@ -185,7 +186,9 @@ class Dfg(Method[DfgSettings]):
     def _generate(self, z: Tensor, y_hat: Tensor) -> Tensor:
         """Eq. 9: G's features, weighed by W* of each class."""
         hot = one_hot(y_hat, self.context.classes).to(z.dtype)  # (R, B, K)
-        generated: Tensor = self.G(z, hot, hot @ self.W_star)
+        with numerics(z.device):  # a choice of rows, not a product to be rounded
+            weights = hot @ self.W_star
+        generated: Tensor = self.G(z, hot, weights)
         return generated
 
     def _critic_batch(self, step: int, t: int) -> tuple[Tensor, Tensor]:

@@ -147,7 +147,7 @@ class Difa(Method[DifaSettings]):
         """One WGAN-GP update of a critic, which sees the classes y if they are given."""
         seen = () if y is None else (self._hot(y),)
         draw = step * self.settings.n_D + t
-        epsilon = self.epsilon.uniform(draw, real.shape[1:2], dtype=real.dtype)
+        epsilon = self.epsilon.uniform(draw, real.shape[1:2], dtype=self.batches.dtype)
         penalty = gradient_penalty(
             lambda f: critic(f, *seen, gradient=True), real, generated, epsilon
         )

@@ -127,7 +127,7 @@ class Vgg16Classifier(nn.Module):
                 return (h,)
             if name == LAST_CONV:
                 conv = h  # (B, 512, 2, 2), before the ReLU (F19)
-        h = self.avgpool(h).flatten(1)  # (B, 512, 1, 1) -> (B, 25088)
+        h = self._pooled(h).flatten(1)  # (B, 512, 1, 1) -> (B, 25088)
         *dense, head = self.classifier
         for layer in dense:
             h = layer(h)
@@ -136,3 +136,17 @@ class Vgg16Classifier(nn.Module):
         if maps:
             return logits, conv
         return (logits, h) if hidden else logits
+
+    def _pooled(self, h: Tensor) -> Tensor:
+        if torch.are_deterministic_algorithms_enabled() and h.is_cuda:
+            return self.repeated(h)
+        pooled: Tensor = self.avgpool(h)
+        return pooled
+
+    @staticmethod
+    def repeated(h: Tensor) -> Tensor:
+        """Do what ``avgpool`` does with one number a channel, (B, 512, 1, 1) to (B, 512, 7, 7).
+
+        On a GPU the pooling's gradient is not deterministic, and this one's is.
+        """
+        return h.expand(-1, -1, 7, 7)

@@ -1,14 +1,15 @@
 """The registry as the queue: runs are claimed under a lease, which is renewed or ends."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from dfgctl.errors import LeaseLostError
-from dfgctl.records import Claim, Run
+from dfgctl.records import PRECISIONS, Claim, Run
 from dfgctl.registry import models
 from dfgctl.registry.database import LEASE, lasting
 from dfgctl.registry.outcomes import Outcomes
@@ -16,6 +17,12 @@ from dfgctl.registry.reading import Reader
 
 MAX_LOSSES = 3
 """Workers that may vanish with a run, without a checkpoint in between, before it fails."""
+
+
+PRECISION = func.coalesce(
+    models.Run.spec["settings", "numerics", "precision"].as_string(), PRECISIONS[0]
+)
+"""A run's precision, as ``RunSpec.precision`` has it."""
 
 
 class Queue(Outcomes, Reader):
@@ -99,6 +106,7 @@ class Queue(Outcomes, Reader):
         worker: str,
         device: str,
         provenance: Mapping[str, Any],
+        precisions: Collection[str] = PRECISIONS,
     ) -> Claim | None:
         """Take the first queued run, and others that may share its pack.
 
@@ -112,11 +120,12 @@ class Queue(Outcomes, Reader):
             worker: who claims.
             device: where it will train.
             provenance: what it will run on.
+            precisions: those that the device can compute in; runs of others are passed by.
 
         Returns:
             The claim, or None when nothing that is wanted is queued.
         """
-        taken = self._take(plan, pack, worker, device, provenance)
+        taken = self._take(plan, pack, worker, device, provenance, precisions)
         if taken is None:
             return None
         numbers, token, step = taken
@@ -138,10 +147,11 @@ class Queue(Outcomes, Reader):
         worker: str,
         device: str,
         provenance: Mapping[str, Any],
+        precisions: Collection[str],
     ) -> tuple[dict[str, int], int, int] | None:
         """Claim a pack; return the attempt of each run by its id, the token and the step."""
         with self._writing() as session:
-            wanted = (models.Run.status == "queued") & _of_plan(plan)
+            wanted = (models.Run.status == "queued") & _of_plan(plan) & PRECISION.in_(precisions)
             order = (models.Run.queued_at, models.Run.id)
             free = select(models.Run).where(wanted).order_by(*order)
             free = free.with_for_update(skip_locked=True, of=models.Run)
@@ -179,6 +189,13 @@ class Queue(Outcomes, Reader):
                 ],
             )
             return {row.id: row.attempts for row in rows}, token, rows[0].checkpoint_step
+
+    @lasting
+    def passed_by(self, plan: str | None, precisions: Collection[str]) -> dict[str, int]:
+        """Count the queued runs whose precision is none of those, by precision."""
+        wanted = (models.Run.status == "queued") & _of_plan(plan) & PRECISION.not_in(precisions)
+        with self._reading() as session:
+            return dict(Counter(session.scalars(select(PRECISION).where(wanted))))
 
     @lasting
     def beat(self, claim: Claim) -> frozenset[int]:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from dfgctl import recipe, setting_keys
 from dfgctl.cli import app, complete
 from dfgctl.data.catalog import DATASETS
-from dfgctl.records import METHODS, STATUSES
+from dfgctl.records import METHODS, PRECISIONS, STATUSES
 
 FILE = "results/registry.sqlite"
 Offered = Callable[..., list[str]]
@@ -169,6 +169,7 @@ def test_other_choices_are_those_of_the_program() -> None:
     assert words(complete.methods) == list(METHODS)
     assert words(complete.statuses) == list(STATUSES)
     assert words(complete.protocols) == ["paper", "released"]
+    assert words(complete.precisions) == list(PRECISIONS)
     assert words(complete.splits) == ["block1", "block2", "block3", "block4"]
     assert words(complete.launchers) == ["local", "slurm", "dry-run"]
     assert words(complete.sources) == [n for n, i in DATASETS.items() if "source" in i.roles]

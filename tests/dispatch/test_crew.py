@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,12 @@ def test_those_that_ended_in_order_start_again_when_runs_come_back(
     assert crew.deaths() == []
     crew.restart()
     assert crew.alive == 2
+
+
+def test_a_worker_is_told_to_be_deterministic_or_nothing() -> None:
+    plain = Job("r.sqlite", "p", "cuda:0", "auto", Path("data"), "auto", 2)
+    exact = replace(plain, deterministic=True)
+    assert "--deterministic" not in plain.command("local")
+    words = exact.command("local", "--log", "l")
+    assert words.index("--deterministic") < words.index("--launcher")
+    assert [w for w in words if w != "--deterministic"] == plain.command("local", "--log", "l")

@@ -218,6 +218,8 @@ def test_every_field_is_part_of_the_identity(make_plan: Make, name: str) -> None
         {"steps": 5},
         {"eval_every": 5},
         {"validation": 0.2},
+        {"precision": "bf16"},
+        {"precision": "tf32"},
     ],
     ids=lambda option: next(iter(option)),
 )
@@ -413,3 +415,25 @@ def test_weights_of_one_content_have_one_identity_whatever_their_files_name(
         for name in ("a.safetensors", "b.safetensors")
     ]
     assert [r.id for r in plans[0].runs] == [r.id for r in plans[1].runs]
+
+
+def test_every_method_is_planned_in_a_precision_and_float32_goes_without_saying(
+    make_plan: Make,
+) -> None:
+    plain, rough = make_plan(repeats=1), make_plan(repeats=1, precision="bf16")
+    assert make_plan(repeats=1, precision="fp32").runs == plain.runs
+    assert {r.spec.precision for r in plain.runs} == {"fp32"}
+    assert not any("numerics" in r.spec.settings for r in plain.runs)
+    for a, b in zip(plain.runs, rough.runs, strict=True):
+        assert b.spec.settings == {**a.spec.settings, "numerics": {"precision": "bf16"}}
+        assert a.spec.group() != b.spec.group()
+
+
+def test_runs_of_every_precision_start_from_the_same_source_network(make_plan: Make) -> None:
+    plain, rough = make_plan(repeats=1), make_plan(repeats=1, precision="bf16")
+    assert rough.sources == plain.sources
+
+
+def test_a_precision_that_there_is_not_is_refused(make_plan: Make) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'bf16'"):
+        make_plan(precision="fp16")

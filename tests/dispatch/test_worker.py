@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -391,3 +392,77 @@ def test_a_damaged_source_is_trained_anew_and_a_forced_attempt_keeps_the_older_w
     names = sorted(file.name for file in (registry.folder / "weights").iterdir())
     assert names == [f"{plan.runs[0].id}.{n}.safetensors" for n in (1, 2)]
     assert not list(registry.folder.rglob("*.tmp"))
+
+
+# Precision, and the same bits
+
+
+def test_runs_that_a_device_cannot_train_are_left_to_others(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any
+) -> None:
+    plan = make_plan(methods=("original",), repeats=2, precision="tf32", **TINY)
+    more = make_plan(methods=("original",), repeats=1, precision="bf16", **TINY)
+    assert set(work(registry, plan, place(), recorder).values()) == {"queued"}
+    ((said,),) = recorder.of("trouble")
+    assert said.startswith("Left in the queue: 2 of --precision tf32, in which CPU, 1 thread")
+    assert "Start a worker on an NVIDIA GPU of compute capability 8.0" in said
+    enqueue(registry, more, force=False, weights=None)
+    Worker(registry, place(), recorder).work()  # whatever is queued, in the queue's order
+    assert registry.statuses([more.runs[0].id]) == {more.runs[0].id: "finished"}
+    assert set(registry.statuses(r.id for r in plan.runs).values()) == {"queued"}
+
+
+def test_a_pack_is_refused_where_its_precision_is_not(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("dfgctl.dispatch.place.precisions", lambda device: ("fp32", "tf32"))
+    plan = make_plan(methods=("original",), repeats=1, precision="tf32", **TINY)
+    assert set(work(registry, plan, place(), recorder, strict=False).values()) == {"failed"}
+    assert str(registry.run(plan.runs[0].id).error).startswith("--precision tf32 needs an NVIDIA")
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_deterministic_worker_is_so_while_it_trains_and_says_so(
+    registry: Registry,
+    make_plan: Make,
+    place: Make,
+    recorder: Any,
+    monkeypatch: Any,
+    wanted: bool,
+) -> None:
+    seen: list[bool] = []
+
+    def training(*rest: Any, **named: Any) -> Iterator[Any]:
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        yield from train(*rest, **named)
+
+    def pretraining(*rest: Any) -> Any:
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return pretrain(*rest)
+
+    pretrain = sources.pretrain
+    monkeypatch.setattr(packs, "train", training)
+    monkeypatch.setattr(sources, "pretrain", pretraining)
+    plan = make_plan(methods=("finetune",), repeats=1, **TINY)
+    made = replace(place(), deterministic=wanted)
+    assert set(work(registry, plan, made, recorder).values()) == {"finished"}
+    assert seen == [wanted, wanted]
+    assert not torch.are_deterministic_algorithms_enabled()
+    (attempt,) = registry.attempts(plan.runs[0].id)
+    assert attempt.provenance["deterministic"] is wanted
+
+
+def test_an_operation_without_a_deterministic_version_fails_its_runs_in_a_sentence(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any
+) -> None:
+    def training(*rest: Any, **named: Any) -> Iterator[Any]:
+        torch.zeros(4).put_(torch.tensor([1]), torch.ones(1))
+        yield from train(*rest, **named)
+
+    monkeypatch.setattr(packs, "train", training)
+    plan = make_plan(methods=("original",), repeats=1, **TINY)
+    made = replace(place(), deterministic=True)
+    assert set(work(registry, plan, made, recorder).values()) == {"failed"}
+    assert registry.run(plan.runs[0].id).error == (
+        "put_ has no deterministic version on CPU, 1 thread: train without --deterministic."
+    )

@@ -4,26 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiny_methods import METHODS
 
 from dfgctl.data.batches import Batches
 from dfgctl.methods.base import SourceWeights, frozen_source
-from dfgctl.methods.delta import Delta
-from dfgctl.methods.dfg import Dfg
-from dfgctl.methods.difa import Difa
-from dfgctl.methods.finetune import Finetune
-from dfgctl.methods.original import Original
-from dfgctl.networks.backbones import backbone
-
-METHODS = {
-    "original": lambda c, s: Original(c, s("original")),
-    "finetune": lambda c, s: Finetune(c, s("finetune")),
-    "delta": lambda c, s: Delta(c, s("delta"), s("reg")),
-    "difa": lambda c, s: Difa(
-        replace(c, backbone=backbone("lenet5", bounded=True)),
-        s("difa", steps=5, share_0=0.4, share_1=0.2, n_D=2, units=16, batch_size=8),
-    ),
-    "dfg": lambda c, s: Dfg(c, s("dfg", n_D=2, n_C1=1, n_C2=2, n_W=3, batch_size=8), s("reg")),
-}
 
 
 def test_a_new_head_does_not_depend_on_how_many_images_the_others_have(context, settings, source):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dfgctl.errors import InputError, LeaseLostError, RegistryUnavailableError
-from dfgctl.records import Claim, PlannedRun, Run
+from dfgctl.records import PRECISIONS, Claim, PlannedRun, Run
 from dfgctl.registry import Registry, database
 from dfgctl.registry.queue import MAX_LOSSES
 
@@ -655,3 +655,41 @@ def test_what_waited_for_each_other_is_done_again(
     monkeypatch.setattr(registry, "_writing", undone)
     registry.enqueue([planned()])
     assert len(registry.runs()) == 1
+
+
+def in_precision(planned: Make, seed: int, precision: str) -> PlannedRun:
+    settings = {"finetune": {"batch_size": 32}, "numerics": {"precision": precision}}
+    return planned(seed, settings=settings)
+
+
+def test_runs_of_a_precision_that_a_device_has_not_are_passed_by(
+    registry: Registry, planned: Make
+) -> None:
+    tf32 = [in_precision(planned, seed, "tf32") for seed in (0, 1)]
+    runs = [*tf32, in_precision(planned, 0, "bf16"), planned(0)]
+    plan = registry.enqueue(runs)
+    cpu = ("fp32", "bf16")
+    assert registry.passed_by(plan, cpu) == {"tf32": 2}
+    assert registry.passed_by(None, ("fp32",)) == {"tf32": 2, "bf16": 1}
+    claims = [registry.claim(plan, 4, "w", "CPU", {}, cpu) for _ in range(3)]
+    assert [[r.id for r in c.runs] for c in claims if c] == [[runs[2].id], [runs[3].id]]
+    assert claims[2] is None
+    assert registry.passed_by(plan, PRECISIONS) == {}
+    taken = registry.claim(plan, 4, "w", "GPU", {}, PRECISIONS)
+    assert taken is not None
+    assert {r.id for r in taken.runs} == {r.id for r in tf32}
+    assert registry.passed_by(plan, cpu) == {}
+
+
+def test_a_precision_that_this_dfgctl_does_not_know_is_passed_by(
+    registry: Registry, planned: Make
+) -> None:
+    registry.enqueue([in_precision(planned, 0, "fp8")])
+    assert registry.claim(None, 1, "w", "GPU", {}) is None
+    assert registry.passed_by(None, PRECISIONS) == {"fp8": 1}
+
+
+def test_runs_of_several_precisions_share_no_pack(registry: Registry, planned: Make) -> None:
+    registry.enqueue([planned(0), in_precision(planned, 1, "bf16"), planned(2)])
+    claims = [registry.claim(None, 9, "w", "GPU", {}) for _ in range(2)]
+    assert [[r.spec.precision for r in c.runs] for c in claims if c] == [["fp32"] * 2, ["bf16"]]

@@ -36,8 +36,8 @@ def _metrics(accuracy: float, **others: Any) -> Metrics:
 def make_run() -> MakeRun:
     """Make a run by the recipe, in what is not said otherwise; finished if it has an accuracy.
 
-    ``changed`` gives ``section.key`` settings, ``metrics`` what they have beside the accuracy, and
-    the rest are fields of the spec or the run.
+    ``changed`` gives ``section.key`` settings, ``numerics`` the precision, ``metrics`` what they
+    have beside the accuracy, and the rest are fields of the spec or the run.
     """
 
     def make(
@@ -51,6 +51,8 @@ def make_run() -> MakeRun:
         recipe = recipes.load(dataset).with_settings(changed or {})
         settings = {name: recipe.section(name).values() for name in METHOD_SECTIONS[method]}
         steps = settings[method].pop("steps")
+        if "numerics" in fields:
+            settings["numerics"] = {"precision": fields.pop("numerics")}
         own = {n: fields.pop(n) for n in ("status", "class_counts") if n in fields}
         sourced = method != "original"
         spec = RunSpec(

@@ -67,6 +67,7 @@ def test_sorting_runs_into_rows_changes_none_of_them(make_run: Any) -> None:
         ({"eval_every": 10}, "10"),
         ({"validation": 0.25}, "0.25 held out"),
         ({"protocol": "released"}, "protocol released"),
+        ({"numerics": "bf16"}, "precision bf16"),
         ({"results_version": RESULTS_VERSION + 1}, f"results version {RESULTS_VERSION + 1}"),
         ({"changed": {"dfg.rho": 0.5}}, "dfg.rho=0.5"),
         ({"changed": {"reg.alpha": 0.0}}, "reg.alpha=0"),
@@ -217,3 +218,15 @@ def test_a_switch_that_is_not_read_as_the_protocol_says_is_a_departure(
     settings = {**run.spec.settings, "fidelity": {"F05": reading}}
     switched = replace(run, spec=replace(run.spec, settings=settings))
     assert row_of(switched, RECIPES["digits"]).notes == notes
+
+
+def test_a_method_without_source_joins_the_rows_of_its_own_precision(make_run: Any) -> None:
+    single = [make_run(), make_run("original")]
+    rough = [make_run(numerics="bf16"), make_run("original", numerics="bf16")]
+    tf32 = [make_run(numerics="tf32")]
+    found = rows([*single, *rough, *tf32], RECIPES)
+    assert {row.notes: members for row, members in found.items()} == {
+        (): single,
+        ("precision bf16",): rough,
+        ("precision tf32",): tf32,
+    }

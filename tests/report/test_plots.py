@@ -341,3 +341,12 @@ def test_only_runs_with_a_share_are_drawn_where_it_chooses(
     for runs in (swept, [*swept, three_each[0]]):
         with pytest.raises(NothingToShowError, match=r"--validation 0\.1"):
             sensitivity("rho", runs, DIGITS, Select.val)
+
+
+def test_runs_of_another_precision_are_left_out(swept: list[Any], make_run: Any) -> None:
+    rough = [
+        make_run(accuracy=0.1, changed={"dfg.rho": rho}, numerics="bf16") for rho in (0.5, 0.75)
+    ]
+    found = sensitivity("rho", swept + rough, DIGITS)
+    assert found == replace(sensitivity("rho", swept, DIGITS), left_out=1)
+    assert sensitivity("rho", rough, DIGITS).notes == ("source glyphs", "precision bf16")

@@ -355,3 +355,18 @@ def test_a_data_set_of_ones_own_has_its_name(make_run: Any) -> None:
     assert table.label(table.lines[0][0]) == "shells (10:1)"
     assert table.footnotes[0].startswith("shells: ")
     assert table.footnotes[0].endswith("4 (70).")
+
+
+def test_runs_of_several_precisions_are_never_averaged(make_run: Any) -> None:
+    runs = [
+        make_run(accuracy=accuracy, numerics=precision, seed=seed)
+        for precision, accuracies in (("bf16", (0.5, 0.7)), ("tf32", (0.8, 0.9)))
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    table = results([*runs, *(make_run(accuracy=0.3, seed=s) for s in (0, 1))], RECIPES)
+    found = {tuple(table.settings(row)): of["dfg"].text() for row, of in table.lines}
+    assert found == {
+        ("source glyphs",): "30.00 ± 0.00 (n = 2)",
+        ("source glyphs", "precision bf16"): "60.00 ± 14.14 (n = 2)",
+        ("source glyphs", "precision tf32"): "85.00 ± 7.07 (n = 2)",
+    }

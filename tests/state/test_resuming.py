@@ -37,6 +37,10 @@ def specs(case: str, replicas: int = 1, **changes) -> list[RunSpec]:
     return [spec(method, combination=c, **fixed, **changes) for c in COMBINATIONS[:replicas]]
 
 
+def in_bf16(single: RunSpec) -> RunSpec:
+    return replace(single, settings={**single.settings, "numerics": {"precision": "bf16"}})
+
+
 @pytest.mark.parametrize("replicas", [1, 3])
 @pytest.mark.parametrize("case", CASES)
 def test_an_interrupted_pack_ends_bit_for_bit_like_an_uninterrupted_one(
@@ -56,6 +60,19 @@ def test_an_interrupted_pack_ends_bit_for_bit_like_an_uninterrupted_one(
         resumed = trained(pack, data, resume=read)
         assert [e.step for e in resumed if isinstance(e, Stepped)] == list(range(step + 1, 10))
         assert_same(whole, resumed, after=step)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("case", ["delta", "difa", "dfg"])
+def test_a_pack_in_bf16_goes_on_bit_for_bit_and_its_states_are_float32(digits, case, replicas):
+    pack, data = [in_bf16(s) for s in specs(case, replicas)], few(digits)
+    whole = trained(pack, data)
+    for step, states in kept(trained(pack, data, keep=(2, 7))).items():
+        types = {t.dtype for state in states for t in state.tensors.values()}
+        assert torch.bfloat16 not in types
+        assert_same(whole, trained(pack, data, resume=states), after=step)
+    single = weights(trained(specs(case, replicas), data))
+    assert any(not torch.equal(t, single[n]) for n, t in weights(whole).items())
 
 
 def test_a_run_may_be_interrupted_again_and_again(digits):

@@ -13,7 +13,7 @@ from dfgctl.cli.runs.choice import opened
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dfgctl.records import Run
+    from dfgctl.records import Run, Settings
     from dfgctl.registry import Registry
 
 SHARES = (
@@ -103,9 +103,15 @@ def _settings(run: "Run") -> dict[str, Any]:
     spec = dict(vars(run.spec))
     del spec["settings"]
     spec["combination"] = list(run.spec.combination)
-    for section, values in run.spec.settings.items():
+    spec["precision"] = run.spec.precision
+    for section, values in _sections(run).items():
         spec |= {f"{section}.{key}": value for key, value in values.items()}
     return spec
+
+
+def _sections(run: "Run") -> "Settings":
+    """Return a run's settings less its precision, which each run has."""
+    return {name: values for name, values in run.spec.settings.items() if name != "numerics"}
 
 
 def _results(store: "Registry", run: "Run") -> dict[str, Any]:
@@ -173,11 +179,11 @@ def _without_others(runs: "list[Run]", rows: list[Row]) -> tuple[list[Row], list
     """Leave out the settings that not all methods read; say of each run which those are."""
     from dfgctl.cli.names import counted, short
 
-    sections = [run.spec.settings for run in runs]
+    sections = [_sections(run) for run in runs]
     common = set(sections[0]).intersection(*sections)
     lines = []
     for run in runs:
-        own = {name: values for name, values in run.spec.settings.items() if name not in common}
+        own = {name: values for name, values in _sections(run).items() if name not in common}
         if own:
             count = counted(sum(map(len, own.values())), "setting")
             names = ", ".join(own)

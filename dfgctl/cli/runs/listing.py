@@ -132,6 +132,7 @@ def record(run: "Run", select: "Select | None" = None) -> dict[str, Any]:
     return {
         "id": run.id,
         **spec,
+        "precision": run.spec.precision,
         "readings": {i: RELEASED if i in used else PAPER for i in switches},
         "status": run.status,
         "outcome": run.outcome,

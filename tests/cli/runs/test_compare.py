@@ -121,3 +121,11 @@ def test_one_run_is_not_compared_with_itself(cli: Cli, made: Any) -> None:
         result = cli("runs", "compare", *words)
         assert (result.code, result.out) == (2, "")
         assert "It takes two runs" in result.err
+
+
+def test_precisions_are_compared_also_where_only_one_is_named(cli: Cli, made: Any) -> None:
+    single = made.finished(0)
+    rough = made.finished(0, sections={"numerics": {"precision": "bf16"}})
+    found = cli("runs", "compare", single, rough, "--json").json
+    assert found["settings"] == {"precision": {"values": ["fp32", "bf16"]}}
+    assert cells(cli("runs", "compare", single, rough).out)["precision"] == ["fp32", "bf16"]

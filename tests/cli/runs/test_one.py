@@ -59,3 +59,15 @@ def test_a_finished_run_is_shown_with_its_results(cli: Cli, made: Any) -> None:
     assert "62.50 % at the end, best 75.00 % at step 4" in text
     assert "Evaluations" in text
     assert "Remake it with:" in text
+
+
+def test_a_precision_other_than_float32_is_shown(cli: Any, made: Any) -> None:
+    single = made.finished(0)
+    rough = made.finished(0, sections={"numerics": {"precision": "bf16"}})
+    shown = cli("runs", "show", rough).out
+    assert "bf16, evaluated in fp32" in shown
+    assert " --precision bf16" in shown
+    assert "numerics" not in shown
+    assert "recision" not in cli("runs", "show", single).out
+    jsons = [cli("runs", "show", run, "--json").json for run in (single, rough)]
+    assert [found["precision"] for found in jsons] == ["fp32", "bf16"]
