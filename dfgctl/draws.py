@@ -53,24 +53,33 @@ class Stream:
         self._keys = torch.tensor(keys, dtype=torch.int64, device=device)  # (R,)
         self._counters: dict[int, Tensor] = {}
 
-    def words(self, step: int, shape: tuple[int, ...]) -> Tensor:
-        """Draw (R, *shape) words, uniform over all signed 64-bit integers."""
+    def words(self, step: int | Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Draw (R, *shape) words, uniform over all signed 64-bit integers.
+
+        Args:
+            step: where in the stream; a tensor, (), int64, on the streams' device draws the same.
+            shape: the shape of one replica's words.
+        """
         count = 1
         for size in shape:
             count *= size
         if count not in self._counters:
             index = torch.arange(1, count + 1, dtype=torch.int64, device=self._keys.device)
             self._counters[count] = index * _WEYL
-        base = _mix(self._keys + _signed((step * seeding.WEYL) & seeding.MASK))  # (R,)
+        if isinstance(step, Tensor):
+            moved = self._keys + step * _WEYL  # wraps around like unsigned words
+        else:
+            moved = self._keys + _signed((step * seeding.WEYL) & seeding.MASK)
+        base = _mix(moved)  # (R,)
         return _mix(base[:, None] + self._counters[count]).view(-1, *shape)
 
-    def integers(self, step: int, shape: tuple[int, ...], high: int | Tensor) -> Tensor:
+    def integers(self, step: int | Tensor, shape: tuple[int, ...], high: int | Tensor) -> Tensor:
         """Draw (R, *shape) integers in [0, high); ``high`` may differ by replica, (R, 1, ...)."""
         return _shift(self.words(step, shape), 1) % high
 
     def uniform(
         self,
-        step: int,
+        step: int | Tensor,
         shape: tuple[int, ...],
         low: float = 0.0,
         high: float = 1.0,

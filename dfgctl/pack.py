@@ -136,7 +136,7 @@ def descend(
     """Take one step of each optimiser down a loss of shape (R,).
 
     Only the gradients of the optimisers' own parameters are computed, so a loss may pass through
-    networks that this step does not train.
+    networks that this step does not train. They are not kept: later work may use their memory.
     """
     if isinstance(optimizers, torch.optim.Optimizer):
         optimizers = [optimizers]
@@ -147,6 +147,8 @@ def descend(
         parameter.grad = gradient.contiguous()
     for optimizer in optimizers:
         optimizer.step()
+    for parameter in parameters:
+        parameter.grad = None
 
 
 def _with_replica_axis(output: Any) -> Any:

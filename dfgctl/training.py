@@ -22,6 +22,7 @@ from dfgctl.numerics import check_precision, numerics
 from dfgctl.pretraining import split_at
 from dfgctl.records import Measurement, Metrics, RunSpec
 from dfgctl.state import PackState, Saved, StateError, Tally
+from dfgctl.stepping import Stepper, recorder_for
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,14 @@ class Done:
     weights: Mapping[int, Mapping[str, Tensor]]
 
 
-Event = Stepped | Evaluated | Kept | Done
+@dataclass(frozen=True)
+class Noted:
+    """Something that does no harm, in words."""
+
+    text: str
+
+
+Event = Stepped | Evaluated | Kept | Done | Noted
 
 
 def never(step: int) -> bool:
@@ -74,6 +82,7 @@ def train(
     *,
     resume: Sequence[Saved] | None = None,
     keep: Callable[[int], bool] = never,
+    graphs: bool | None = None,
 ) -> Generator[Event, None, None]:
     """Train runs of one group as a pack, in their precision; evaluations are always in float32.
 
@@ -91,16 +100,20 @@ def train(
         resume: the runs' states, all of one step; None to start at step 0.
         keep: asked after each step but the last, and after its evaluation, whether to keep the
             states; no more once the method turns out to have state that cannot be saved.
+        graphs: whether steps are recorded as CUDA graphs and replayed; None for wherever they can
+            be. What is trained is the same.
 
     Yields:
-        An event after each step and each evaluation, ``Kept`` where states are kept, and at the end
-        ``Done``.
+        An event after each step and each evaluation, ``Kept`` where states are kept, ``Noted``
+        once if steps could not be recorded, and at the end ``Done``.
 
     Raises:
         StateError: the states do not fit the runs.
         InputError: the device cannot compute in the runs' precision.
+        ValueError: CUDA graphs are asked for on another device.
     """
-    trainer = Trainer(specs, class_counts, data, source, device, dtype)
+    trainer = Trainer(specs, class_counts, data, source, device, dtype, graphs)
+    told = False
     done = 0
     if resume is None:
         yield trainer.evaluate(0)
@@ -108,6 +121,10 @@ def train(
         done = trainer.restore(resume)
     for step in range(done + 1, trainer.steps + 1):
         trainer.step(step)
+        if trainer.stepper.problem and not told:
+            told = True
+            why = trainer.stepper.problem
+            yield Noted(f"Steps are not recorded as CUDA graphs, and so take longer ({why}).")
         yield Stepped(step)
         if step % trainer.eval_every == 0 or step == trainer.steps:
             yield trainer.evaluate(step)
@@ -131,6 +148,7 @@ class Trainer:
         source: SourceWeights | None,
         device: torch.device,
         dtype: torch.dtype,
+        graphs: bool | None = None,
     ) -> None:
         first = specs[0]
         check_precision(device, first.precision)
@@ -188,6 +206,8 @@ class Trainer:
             self.method = method_of(first)(context, own, *others)
         self.tally = Tally(len(specs), device)
         self.tally.train_seconds = time.perf_counter() - start
+        recorder = recorder_for(device, graphs, self.images.at_hand)
+        self.stepper = Stepper(self.method, self.tally, context.clock, recorder, device)
         self.state = PackState(self.method, self.tally, len(specs), device)
         self.unkept = self.state.problem
         self.confusion: NDArray[np.int64] = np.zeros((0,), dtype=np.int64)
@@ -202,8 +222,7 @@ class Trainer:
         """Train one step, without a look at its losses' values (that would wait for the device)."""
         start = time.perf_counter()
         with numerics(self.device, self.specs[0].precision):
-            losses = self.method.step(step)
-        self.tally.add(losses)
+            self.stepper.step(step)
         self.tally.train_seconds += time.perf_counter() - start
 
     def evaluate(self, step: int) -> Evaluated:
@@ -219,7 +238,7 @@ class Trainer:
         mean_loss = test_loss.tolist()
         val = self.evaluator.validation_accuracies(self.method.classify)
         # A loss of the last few steps may not be there to look at; wrong logits always are.
-        tally.finite = tally.finite & test_loss.isfinite()
+        tally.finite.logical_and_(test_loss.isfinite())
         finite = tally.finite.tolist()
         self.gone = frozenset(r for r, ok in enumerate(finite) if not ok)
         self.confusion = matrices
@@ -258,6 +277,7 @@ class Trainer:
             StateError: the states do not fit the runs.
         """
         step = self.state.restore(states)
+        self.stepper.forget()
         if not 0 < step < self.steps:
             raise StateError(f"step {step} is none of the first {self.steps - 1}")
         return step

@@ -31,6 +31,8 @@ def test_tensors_and_numpy_draw_the_same_words(
 ) -> None:
     words = Stream(keys, name, CPU).words(step, shape)
     assert words.shape == (len(keys), *shape)
+    on_device = torch.tensor(step)
+    assert torch.equal(Stream(keys, name, CPU).words(on_device, shape), words)
     for key, own in zip(keys, words, strict=True):
         stream = seeding.substream(key, name)
         assert unsigned(own) == seeding.words(stream, step, math.prod(shape)).tolist()
@@ -112,3 +114,14 @@ def test_a_draw_does_not_depend_on_what_was_drawn_before() -> None:
         used.uniform(step, (5,))
     assert torch.equal(used.words(7, (5,)), fresh)
     assert torch.equal(used.words(7, (9,))[:, :5], fresh)
+
+
+@pytest.mark.parametrize("step", [0, 1, 20_000, 2**40])
+def test_a_step_on_the_device_draws_what_its_number_draws(step: int) -> None:
+    stream, on_device = Stream(KEYS, "noise", CPU), torch.tensor(step)
+    high = torch.tensor([[1], [10], [1000]])
+    for place, there in ((step, on_device), (step * 6 + 5, on_device * 6 + 5)):
+        assert torch.equal(stream.integers(place, (9,), high), stream.integers(there, (9,), high))
+        for dtype in (torch.float32, torch.float64):
+            mine, theirs = (stream.uniform(n, (4, 2), -1, 1, dtype) for n in (place, there))
+            assert torch.equal(mine, theirs)

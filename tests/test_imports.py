@@ -26,12 +26,12 @@ LAYERS = {
     4: ("dispatch", "report", "registry", "analysis", "doctor"),
     3: (
         *("training", "pretraining", "inference", "checkpoints"),
-        *("evaluation", "lookup", "state"),
+        *("evaluation", "lookup", "state", "stepping"),
     ),
     2: ("methods",),
     1: (
         *("recipe", "setting_keys", "templates", "plugins", "pack", "networks", "losses"),
-        *("attention", "data", "draws", "metrics", "numerics"),
+        *("attention", "clock", "data", "draws", "metrics", "numerics"),
     ),
     0: ("records", "errors", "seeding", "settings", "provenance", "ledger", "__init__"),
 }

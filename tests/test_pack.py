@@ -117,10 +117,22 @@ def test_descend_leaves_networks_alone_that_a_loss_only_passes_through():
     before = {n: v.clone() for n, v in back.stacked().items()}
     x = torch.randn(2, 2, 1, 32, 32, dtype=torch.float64)
     optimizer = torch.optim.SGD(front.parameter_list(), lr=1.0)
+    for parameter in back.parameter_list():
+        parameter.grad = torch.ones_like(parameter)
     descend(optimizer, back(front(x)).square().mean(dim=(1, 2)))
     for name, value in back.stacked().items():
         assert torch.equal(value, before[name])
-    assert all(p.grad is None for p in back.parameter_list())
+    assert all((p.grad == 1).all() for p in back.parameter_list())
+
+
+def test_descend_gives_the_gradients_memory_back():
+    network = Replicated(make(2, LeNet5Extractor))
+    before = network.tensor("conv.weight").detach().clone()
+    x = torch.randn(2, 2, 1, 32, 32, dtype=torch.float64)
+    optimizer = torch.optim.SGD(network.parameter_list(), lr=1.0)
+    descend(optimizer, network(x).square().mean(dim=(1, 2, 3, 4)))
+    assert all(p.grad is None for p in network.parameter_list())
+    assert not torch.equal(network.tensor("conv.weight"), before)
 
 
 def test_a_replica_with_nan_harms_no_other():

@@ -13,14 +13,14 @@ def is_random(view: View) -> bool:
     return view.flip or view.padding > 0 or view.crop < view.stored
 
 
-def randomly(pixels: Tensor, view: View, stream: Stream, step: int) -> Tensor:
+def randomly(pixels: Tensor, view: View, stream: Stream, step: int | Tensor) -> Tensor:
     """Crop and flip training pictures at random (appendix A).
 
     Args:
         pixels: (R, B, C, H, W).
         view: its padding, crop and flip.
         stream: the runs' stream of augmentations.
-        step: where in the stream.
+        step: where in the stream; see ``Stream.words``.
 
     Returns:
         (R, B, C, crop, crop), of the same type.

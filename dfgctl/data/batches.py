@@ -44,6 +44,11 @@ class Images:
         """Where images are taken to."""
         return self.labels.device
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether the pixels lie on the device."""
+        return self.pixels.device == self.labels.device
+
     def raw(self, index: Tensor | slice) -> Tensor:
         """Return pixels as they are stored, on the device."""
         if isinstance(index, Tensor):
@@ -130,14 +135,19 @@ class Batches:
             self.view,
         )
 
-    def draw(self, step: int, number: int) -> tuple[Tensor, Tensor]:
-        """Draw batch ``number`` of a step: images (R, B, C, H, W) in [-1, 1], labels (R, B)."""
+    def draw(self, step: int | Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """Draw batch ``number`` of a step: images (R, B, C, H, W) in [-1, 1], labels (R, B).
+
+        Args:
+            step: the step; a tensor, (), int64, on the device draws the same (see ``Clock``).
+            number: which of the step's batches.
+        """
         draw = self._place(step, number)
         position = self._stream.integers(draw, (self.batch_size,), self._sizes)
         index = self.index.gather(1, position)
         return self._seen(index, draw), self.images.labels[index]
 
-    def draw_balanced(self, step: int, number: int) -> tuple[Tensor, Tensor]:
+    def draw_balanced(self, step: int | Tensor, number: int) -> tuple[Tensor, Tensor]:
         """Draw a batch whose classes are uniform over those that have images, like ``draw``."""
         if self._by_class is None:
             self._by_class = self._sorted_by_class()
@@ -157,13 +167,13 @@ class Batches:
         return (hot * self.real[:, :, None]).sum(1)
 
     @staticmethod
-    def _place(step: int, number: int) -> int:
+    def _place(step: int | Tensor, number: int) -> int | Tensor:
         """Return where in the stream a step's batch stands."""
         if number >= DRAWS_PER_STEP:
             raise ValueError(f"a step may draw {DRAWS_PER_STEP} batches, not {number + 1}")
         return step * DRAWS_PER_STEP + number
 
-    def _seen(self, index: Tensor, draw: int) -> Tensor:
+    def _seen(self, index: Tensor, draw: int | Tensor) -> Tensor:
         """Return images as a training step sees them."""
         pixels = self.images.raw(index)
         return scaled(randomly(pixels, self.view, self._changes, draw), self.dtype)

@@ -19,7 +19,7 @@ from dfgctl.networks.weights import write
 from dfgctl.records import Claim, Measurement
 from dfgctl.registry import Registry
 from dfgctl.state import Saved, StateError
-from dfgctl.training import Done, Evaluated, Event, Kept, Stepped, train
+from dfgctl.training import Done, Evaluated, Event, Kept, Noted, Stepped, train
 
 SHORTEST = 60.0
 """Seconds between checkpoints at the least, where their steps are not given."""
@@ -126,6 +126,8 @@ class PackTraining:
                     case Kept(step, states):
                         self._keep(step, states)
                         self.stop.check()
+                    case Noted(text):
+                        self.observer.trouble(text)
                     case Done(metrics, weights):
                         for i in sorted(set(metrics) & self.left):
                             self._finish(i, metrics[i], weights[i])

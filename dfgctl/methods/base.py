@@ -1,13 +1,14 @@
 """What every method is given, what it must do, and the networks that methods start from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
+from dfgctl.clock import Clock
 from dfgctl.data.batches import Batches
 from dfgctl.ledger import PAPER_READINGS, Readings
 from dfgctl.losses import cross_entropy
@@ -44,6 +45,7 @@ class Context:
         source: the source network; None for a method that starts from random weights.
         readings: how the ledger's switches are read.
         first_batches: images behind the first filter weights, where they are others (F15).
+        clock: tells which step a step's draws are those of.
     """
 
     backbone: Backbone
@@ -53,6 +55,7 @@ class Context:
     source: SourceWeights | None
     readings: Readings = PAPER_READINGS
     first_batches: Batches | None = None
+    clock: Clock = field(default_factory=Clock)
 
     def singles(self) -> list["Context"]:
         """Return the context of each run alone."""
@@ -115,6 +118,19 @@ class Method(ABC, Generic[S]):
             settings: the method's own settings.
             sections: the other sections that it reads, in the order of ``sections``.
         """
+
+    def phase(self, step: int) -> Hashable | None:
+        """Say which steps are alike; only where a class says it itself, not its parent.
+
+        On a CUDA device one step stands for all of its phase: it is recorded, and later ones are
+        done without a call of ``step``. So they must do the same work in the same memory, draw with
+        ``context.clock.at(step)`` instead of the step's number, write what later steps need into
+        tensors that there are, never look at a tensor's values, and leave nothing else behind.
+
+        Returns:
+            What steps of one phase have in common; None for a step that is always called.
+        """
+        return None
 
     @abstractmethod
     def step(self, step: int) -> dict[str, Tensor]:
@@ -259,8 +275,14 @@ def adam(
     networks: Replicated, lr: float, settings: Any, wanted: Wanted | None = None
 ) -> torch.optim.Adam:
     """Return Adam over a network's parameters, all or those that are wanted."""
-    betas = (settings.beta1, settings.beta2)
-    return torch.optim.Adam(networks.parameter_list(wanted), lr=lr, betas=betas, fused=True)
+    parameters, betas = networks.parameter_list(wanted), (settings.beta1, settings.beta2)
+    made: Any = torch.optim.Adam(
+        parameters, lr=lr, betas=betas, fused=True, capturable=_on_cuda(parameters)
+    )
+    # Steps outside of a recording cost nothing more: the fused kernel is the same.
+    made._warned_capturable_if_run_uncaptured = True
+    adam: torch.optim.Adam = made
+    return adam
 
 
 def optimizer(
@@ -270,7 +292,20 @@ def optimizer(
     if settings.optimizer == "adam":
         return adam(networks, lr, settings, wanted)
     parameters = networks.parameter_list(wanted)
-    return torch.optim.SGD(parameters, lr=lr, momentum=settings.momentum)
+    fused = True if _on_cuda(parameters) else None
+    return torch.optim.SGD(parameters, lr=lr, momentum=settings.momentum, fused=fused)
+
+
+def _on_cuda(parameters: Sequence[Tensor]) -> bool:
+    return any(parameter.is_cuda for parameter in parameters)
+
+
+def one_hot(labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
+    """Return labels (..., B) as rows of zeros and a one, (..., B, K).
+
+    PyTorch's own looks at the labels' values on some devices, which would wait for the device.
+    """
+    return (labels[..., None] == torch.arange(classes, device=labels.device)).to(dtype)
 
 
 class Schedule:
@@ -290,8 +325,12 @@ class Schedule:
         """The parameter groups whose rates it sets."""
         return [group for group, _ in self._groups] if self.decay_step else []
 
+    def stage(self, step: int) -> bool:
+        """Say whether the rates have fallen at a step; between, they stay the same."""
+        return 0 < self.decay_step < step
+
     def at(self, step: int) -> None:
         """Set the rates of a step."""
         if self.decay_step:
             for group, rate in self._groups:
-                group["lr"] = rate * 0.1 if step > self.decay_step else rate
+                group["lr"] = rate * 0.1 if self.stage(step) else rate

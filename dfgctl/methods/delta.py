@@ -1,5 +1,7 @@
 """``delta``: fine-tuning whose feature maps stay near the source's (DELTA, Li et al. 2019)."""
 
+from collections.abc import Hashable
+
 from torch import Tensor
 
 from dfgctl.losses import cross_entropy
@@ -24,7 +26,7 @@ class Delta(Method[DeltaSettings]):
     sections = ("reg",)
 
     def __init__(self, context: Context, settings: DeltaSettings, reg: RegSettings) -> None:
-        self.batches = context.batches
+        self.batches, self.clock = context.batches, context.clock
         self.E, self.C = source_networks(context)
         self.regulariser = Regulariser(
             context, reg, convolutions=bool(context.backbone.extractor_maps)
@@ -32,10 +34,14 @@ class Delta(Method[DeltaSettings]):
         self.optimizers = [optimizer(n, settings.lr, settings) for n in (self.E, self.C)]
         self.schedule = Schedule(settings.lr_decay_step, *self.optimizers)
 
+    def phase(self, step: int) -> Hashable:
+        """Return the stage of the rates: all else is the same in all steps."""
+        return self.schedule.stage(step)
+
     def step(self, step: int) -> dict[str, Tensor]:
         """Train one step."""
         self.schedule.at(step)
-        x, y = self.batches.draw(step, 0)
+        x, y = self.batches.draw(self.clock.at(step), 0)
         source_maps = self.regulariser.source_maps(x)
         features, compared = self.regulariser.extract(self.E, x)
         logits, *maps = self.C(features, maps=True)

@@ -1,12 +1,11 @@
 """``dfg``: discriminative feature generation, Algorithm 1 line by line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from dfgctl.attention import filter_weights, mixed_weights, thresholded
 from dfgctl.data.batches import Batches
@@ -18,7 +17,15 @@ from dfgctl.losses import (
     generator_loss,
     gradient_penalty,
 )
-from dfgctl.methods.base import Context, Method, Schedule, adam, optimizer, source_networks
+from dfgctl.methods.base import (
+    Context,
+    Method,
+    Schedule,
+    adam,
+    one_hot,
+    optimizer,
+    source_networks,
+)
 from dfgctl.methods.regulariser import Maps, Regulariser
 from dfgctl.networks.backbones import seeded
 from dfgctl.networks.discriminator import discriminator
@@ -94,20 +101,31 @@ class Dfg(Method[DfgSettings]):
         self.W_star = self._selected(first=True)
         everywhere = torch.ones(len(keys), dtype=torch.bool, device=self.batches.device)
         self.history = [(0, self.W, everywhere)]
-        self.loss_E = torch.full((len(keys),), float("inf"), device=self.batches.device)
+        # Of the losses' type: a step writes its own into this memory.
+        self.loss_E = torch.full(
+            (len(keys),), float("inf"), dtype=self.batches.dtype, device=self.batches.device
+        )
+
+    def phase(self, step: int) -> Hashable | None:
+        """Return which of lines 13 and 18 hold and the stage of the rates; None if line 21 does."""
+        s = self.settings
+        if step % s.n_W == 0:
+            return None  # it goes through all images, and may look at losses
+        return step % s.n_C1 == 0, step % s.n_C2 == 0, self.schedule.stage(step)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Train one step: lines 6 to 25."""
         s = self.settings
         self.schedule.at(step)
+        now = self.context.clock.at(step)
         losses: dict[str, Tensor] = {}
 
         for t in range(s.n_D):
-            x, _ = self._critic_batch(step, t)  # line 7
-            z, y_hat = self._noise(step, t)  # line 8
-            losses["L_D"] = self._update_D(x, z, y_hat, step, t)  # line 9
-        z, y_hat = self._noise(step, s.n_D)  # line 10
-        x, y = self._real_batch(step)  # line 11
+            x, _ = self._critic_batch(now, t)  # line 7
+            z, y_hat = self._noise(now, t)  # line 8
+            losses["L_D"] = self._update_D(x, z, y_hat, now, t)  # line 9
+        z, y_hat = self._noise(now, s.n_D)  # line 10
+        x, y = self._real_batch(now)  # line 11
         loss = generator_loss(self.D(self._generate(z, y_hat)))  # Eq. 2
         losses["L_G"] = self._descend(self.adam_G, loss)  # line 12
         if step % s.n_C1 == 0 or step % s.n_C2 == 0:
@@ -132,13 +150,12 @@ class Dfg(Method[DfgSettings]):
             self._update_weights(step)  # lines 22 to 25
         return losses
 
-    def _update_D(self, x: Tensor, z: Tensor, y_hat: Tensor, step: int, t: int) -> Tensor:
+    def _update_D(self, x: Tensor, z: Tensor, y_hat: Tensor, now: int | Tensor, t: int) -> Tensor:
         """Line 9: D goes down Eq. 1 once."""
         with torch.no_grad():
             real, generated = self.E(x), self._generate(z, y_hat)
-        epsilon = self.epsilon.uniform(
-            step * self.settings.n_D + t, y_hat.shape[1:], dtype=self.batches.dtype
-        )
+        draw = now * self.settings.n_D + t
+        epsilon = self.epsilon.uniform(draw, y_hat.shape[1:], dtype=self.batches.dtype)
         added = RELEASED_ADDED if "F23" in self.readings else 0.0
         slope = partial(self.D, gradient=True)
         penalty = gradient_penalty(slope, real, generated, epsilon, added)
@@ -163,7 +180,7 @@ class Dfg(Method[DfgSettings]):
             descend(self.optimizer_E, loss_E)
             loss_C = self._real_loss(self._real(x), y, source_maps)  # Eq. 4a
             descend(self.optimizer_C, loss_C)
-        self.loss_E = loss_E.detach()
+        self.loss_E.copy_(loss_E.detach())
         return {"L_E": loss_E.detach(), "L_C^r": loss_C.detach()}
 
     def _real_loss(self, real: Tensor, y: Tensor, source_maps: tuple[Maps, Maps]) -> Tensor:
@@ -185,28 +202,28 @@ class Dfg(Method[DfgSettings]):
 
     def _generate(self, z: Tensor, y_hat: Tensor) -> Tensor:
         """Eq. 9: G's features, weighed by W* of each class."""
-        hot = one_hot(y_hat, self.context.classes).to(z.dtype)  # (R, B, K)
+        hot = one_hot(y_hat, self.context.classes, z.dtype)  # (R, B, K)
         with numerics(z.device):  # a choice of rows, not a product to be rounded
             weights = hot @ self.W_star
         generated: Tensor = self.G(z, hot, weights)
         return generated
 
-    def _critic_batch(self, step: int, t: int) -> tuple[Tensor, Tensor]:
+    def _critic_batch(self, now: int | Tensor, t: int) -> tuple[Tensor, Tensor]:
         """Draw a real batch for the critic's update t (F12)."""
         if "F12" in self.readings:
-            return self.window.draw(step - 1 + t, 0)
-        return self.batches.draw(step, t)
+            return self.window.draw(now - 1 + t, 0)
+        return self.batches.draw(now, t)
 
-    def _real_batch(self, step: int) -> tuple[Tensor, Tensor]:
+    def _real_batch(self, now: int | Tensor) -> tuple[Tensor, Tensor]:
         """Draw the real batch of lines 11 to 20 (F12)."""
         if "F12" in self.readings:
-            return self._critic_batch(step, 0)
-        return self.batches.draw(step, self.settings.n_D)
+            return self._critic_batch(now, 0)
+        return self.batches.draw(now, self.settings.n_D)
 
-    def _noise(self, step: int, t: int) -> tuple[Tensor, Tensor]:
+    def _noise(self, now: int | Tensor, t: int) -> tuple[Tensor, Tensor]:
         """Noise uniform on [-1, 1], (R, B, noise), and classes uniform over all, (R, B) (F20)."""
         s = self.settings
-        draw = step * (s.n_D + 1) + t
+        draw = now * (s.n_D + 1) + t
         z = self.noise.uniform(draw, (s.batch_size, s.noise), -1, 1, self.batches.dtype)
         return z, self.labels.integers(draw, (s.batch_size,), self.context.classes)
 
@@ -226,7 +243,7 @@ class Dfg(Method[DfgSettings]):
         rho = 0.0 if "F06" in self.readings else self.settings.rho
         chosen = update[:, None, None]
         self.W = torch.where(chosen, mixed_weights(self.W_source, target, rho), self.W)
-        self.W_star = torch.where(chosen, self._selected(first=False), self.W_star)
+        self.W_star.copy_(torch.where(chosen, self._selected(first=False), self.W_star))
         self.history.append((step, self.W, update))
 
     def _selected(self, first: bool) -> Tensor:
@@ -268,7 +285,7 @@ class Dfg(Method[DfgSettings]):
         """Return the filter weights: W*, W(E_S), and W after each update with its step."""
         own = self._own_history(replica)
         return {
-            "W_star": self.W_star[replica],
+            "W_star": self.W_star[replica].clone(),
             "W_source": self.W_source[replica],
             "W_history": torch.stack([w for _, w in own]),
             "W_history_steps": torch.tensor([step for step, _ in own]),

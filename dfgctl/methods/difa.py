@@ -1,12 +1,21 @@
 """``difa``: adversarial feature augmentation with a conditional mixture WGAN (DIFA + cMWGAN)."""
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from dfgctl.draws import Stream
 from dfgctl.losses import critic_loss, cross_entropy, generator_loss, gradient_penalty
-from dfgctl.methods.base import Context, Method, Schedule, adam, optimizer, source_networks
+from dfgctl.methods.base import (
+    Context,
+    Method,
+    Schedule,
+    adam,
+    one_hot,
+    optimizer,
+    source_networks,
+)
 from dfgctl.networks.backbones import seeded
 from dfgctl.networks.feature_gan import FeatureCritic, MixtureGenerator
 from dfgctl.pack import Replicated, descend
@@ -37,7 +46,7 @@ class Difa(Method[DifaSettings]):
     def __init__(self, context: Context, settings: DifaSettings) -> None:
         self.settings = settings
         self.classes = context.classes
-        self.batches = context.batches
+        self.batches, self.clock = context.batches, context.clock
         self.head = context.backbone.head
         keys, hidden, k = context.run_keys, context.backbone.hidden, context.classes
         device = self.batches.device
@@ -81,53 +90,60 @@ class Difa(Method[DifaSettings]):
         self.share = missing.sum(1) / counts.sum(1)  # generated to real
         self.cumulative = missing.cumsum(1) / missing.sum(1, keepdim=True).clamp(min=1)
 
+    def phase(self, step: int) -> Hashable:
+        """Return the step's stage, and in stage 0 that of the rates."""
+        if step <= self.end_0:
+            return 0, self.schedule.stage(step)
+        return 1 if step <= self.end_1 else 2
+
     def step(self, step: int) -> dict[str, Tensor]:
         """Train one step of the stage that it falls in."""
+        now = self.clock.at(step)
         if step <= self.end_0:
-            return self._train_network(step)
+            self.schedule.at(step)
+            return self._train_network(now)
         if step <= self.end_1:
-            return self._train_generator(step)
-        return self._adapt(step)
+            return self._train_generator(now)
+        return self._adapt(now)
 
-    def _train_network(self, step: int) -> dict[str, Tensor]:
+    def _train_network(self, now: int | Tensor) -> dict[str, Tensor]:
         """Stage 0: plain training on the target."""
-        self.schedule.at(step)
-        x, y = self.batches.draw(step, 0)
+        x, y = self.batches.draw(now, 0)
         loss = cross_entropy(self.C(self.E(x)), y)
         descend(self.whole, loss)
         return {"loss": loss.detach()}
 
-    def _train_generator(self, step: int) -> dict[str, Tensor]:
+    def _train_generator(self, now: int | Tensor) -> dict[str, Tensor]:
         """Stage 1: S against a critic that sees the class; the network rests."""
         for network in (self.E, self.C):
             network.eval()
         for t in range(self.settings.n_D):
-            x, y = self.batches.draw_balanced(step, t)
+            x, y = self.batches.draw_balanced(now, t)
             with torch.no_grad():
-                real, generated = self._features(x), self._generate(y, step, t)
-            loss_D = self._update_critic(self.D_S, self.adam_D_S, real, generated, step, t, y)
-        _, y = self.batches.draw_balanced(step, self.settings.n_D)
-        generated = self._generate(y, step, self.settings.n_D)
+                real, generated = self._features(x), self._generate(y, now, t)
+            loss_D = self._update_critic(self.D_S, self.adam_D_S, real, generated, now, t, y)
+        _, y = self.batches.draw_balanced(now, self.settings.n_D)
+        generated = self._generate(y, now, self.settings.n_D)
         loss_S = generator_loss(self.D_S(generated, self._hot(y)))
         descend(self.adam_S, loss_S)
         self.training_mode()
         return {"L_D_S": loss_D, "L_S": loss_S.detach()}
 
-    def _adapt(self, step: int) -> dict[str, Tensor]:
+    def _adapt(self, now: int | Tensor) -> dict[str, Tensor]:
         """Stage 2: the encoder against a critic to S's features, the head on balanced features."""
         for t in range(self.settings.n_D):
-            x, y = self.batches.draw(step, t)
+            x, y = self.batches.draw(now, t)
             with torch.no_grad():
-                encoded, generated = self._features(x), self._generate(y, step, t)
-            loss_D = self._update_critic(self.D_E, self.adam_D_E, generated, encoded, step, t)
-        x, y = self.batches.draw(step, self.settings.n_D)
+                encoded, generated = self._features(x), self._generate(y, now, t)
+            loss_D = self._update_critic(self.D_E, self.adam_D_E, generated, encoded, now, t)
+        x, y = self.batches.draw(now, self.settings.n_D)
         loss_E = generator_loss(self.D_E(self._features(x)))
         descend(self.encoder, loss_E)
 
         with torch.no_grad():
             real = self._features(x)
-            y_hat = self._missing_labels(step)
-            generated = self._generate(y_hat, step, self.settings.n_D)
+            y_hat = self._missing_labels(now)
+            generated = self._generate(y_hat, now, self.settings.n_D)
         entropy_r = cross_entropy(self._head(real), y)
         entropy_g = cross_entropy(self._head(generated), y_hat)
         loss_H = (entropy_r + self.share * entropy_g) / (1 + self.share)
@@ -140,13 +156,13 @@ class Difa(Method[DifaSettings]):
         adam_D: torch.optim.Optimizer,
         real: Tensor,
         generated: Tensor,
-        step: int,
+        now: int | Tensor,
         t: int,
         y: Tensor | None = None,
     ) -> Tensor:
         """One WGAN-GP update of a critic, which sees the classes y if they are given."""
         seen = () if y is None else (self._hot(y),)
-        draw = step * self.settings.n_D + t
+        draw = now * self.settings.n_D + t
         epsilon = self.epsilon.uniform(draw, real.shape[1:2], dtype=self.batches.dtype)
         penalty = gradient_penalty(
             lambda f: critic(f, *seen, gradient=True), real, generated, epsilon
@@ -162,17 +178,17 @@ class Difa(Method[DifaSettings]):
         features: Tensor = hidden
         return features
 
-    def _generate(self, y: Tensor, step: int, t: int) -> Tensor:
+    def _generate(self, y: Tensor, now: int | Tensor, t: int) -> Tensor:
         """S's features of classes, (R, B, hidden)."""
         s = self.settings
-        draw = step * (s.n_D + 1) + t
+        draw = now * (s.n_D + 1) + t
         z = self.noise.uniform(draw, (y.shape[1], s.noise), -1, 1, self.batches.dtype)
         generated: Tensor = self.S(z, self._hot(y))
         return generated
 
-    def _missing_labels(self, step: int) -> Tensor:
+    def _missing_labels(self, now: int | Tensor) -> Tensor:
         """Draw classes by how many images they lack, (R, B)."""
-        u = self.labels.uniform(step, (self.settings.batch_size,), dtype=self.batches.dtype)
+        u = self.labels.uniform(now, (self.settings.batch_size,), dtype=self.batches.dtype)
         return (u[..., None] >= self.cumulative[:, None, :-1]).sum(2)
 
     def _head(self, features: Tensor) -> Tensor:
@@ -182,7 +198,7 @@ class Difa(Method[DifaSettings]):
         return features @ weight.transpose(1, 2) + bias[:, None]
 
     def _hot(self, y: Tensor) -> Tensor:
-        return one_hot(y, self.classes).to(self.batches.dtype)
+        return one_hot(y, self.classes, self.batches.dtype)
 
     def networks(self) -> dict[str, Replicated]:
         """Return the network, S and both critics."""

@@ -1,5 +1,7 @@
 """``finetune``: the source's network with all weights before the last convolution block fixed."""
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor
 
@@ -22,7 +24,7 @@ class Finetune(Method[FinetuneSettings]):
     Settings = FinetuneSettings
 
     def __init__(self, context: Context, settings: FinetuneSettings) -> None:
-        self.batches = context.batches
+        self.batches, self.clock = context.batches, context.clock
         self.fixed = context.backbone.fixed_in_classifier
         self.E, self.C = source_networks(context)
         self.E.requires_grad_(False)
@@ -32,10 +34,14 @@ class Finetune(Method[FinetuneSettings]):
         self.schedule = Schedule(settings.lr_decay_step, self.optimizer)
         self.training_mode()
 
+    def phase(self, step: int) -> Hashable:
+        """Return the stage of the rates: all else is the same in all steps."""
+        return self.schedule.stage(step)
+
     def step(self, step: int) -> dict[str, Tensor]:
         """Train one step."""
         self.schedule.at(step)
-        x, y = self.batches.draw(step, 0)
+        x, y = self.batches.draw(self.clock.at(step), 0)
         with torch.no_grad():
             features = self.E(x)
         loss = cross_entropy(self.C(features), y)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dfgctl.clock import Clock
 from dfgctl.data.batches import Batches, Images
 from dfgctl.data.views import View
 from dfgctl.draws import Stream
@@ -25,7 +26,7 @@ PLAIN = (type(None), bool, int, float, str)
 """Types whose values JSON holds as they are."""
 
 STEADY = (
-    *(Context, Batches, Images, Stream, Schedule, Regulariser),
+    *(Context, Clock, Batches, Images, Stream, Schedule, Regulariser),
     *(Backbone, Readings, View, SourceWeights),
 )
 """Classes of ours whose objects follow from the run and the step alone."""

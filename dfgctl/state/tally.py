@@ -1,6 +1,6 @@
 """What is counted of a pack while it trains: losses, best steps, seconds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,15 +38,29 @@ class Tally:
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
         """Add a step's losses, each (R,), without a look at their values."""
+        self.sum(losses)
+        self.count(losses)
+
+    def sum(self, losses: Mapping[str, Tensor]) -> None:
+        """Do the device's part of ``add``: in place, so that it can be recorded and done again."""
         for name, loss in losses.items():
-            self._sums[name] = self._sums[name] + loss if name in self._sums else loss
+            if name not in self._sums:
+                # Minus zero: adding to it gives back every number, zeros of either sign too.
+                self._sums[name] = torch.full_like(loss, -0.0, requires_grad=False)
+            self._sums[name].add_(loss.detach())
+            self.finite.logical_and_(loss.isfinite())
+
+    def count(self, names: Iterable[str]) -> None:
+        """Do the other part of ``add``: note which losses were summed."""
+        for name in names:
             self._counts[name] = self._counts.get(name, 0) + 1
-            self.finite = self.finite & loss.isfinite()
 
     def take_means(self) -> dict[str, list[float]]:
         """Return the losses' means, by replica, and begin anew."""
-        means = {name: (s / self._counts[name]).tolist() for name, s in self._sums.items()}
-        self._sums, self._counts = {}, {}
+        means = {name: (self._sums[name] / n).tolist() for name, n in self._counts.items()}
+        for total in self._sums.values():
+            total.fill_(-0.0)
+        self._counts = {}
         return means
 
     def note(self, replica: int, step: int, accuracy: float, validation: float | None) -> None:
@@ -70,7 +84,7 @@ class Tally:
 
     def saved(self, replica: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return one replica's sums of losses, and the rest as JSON."""
-        return {name: own(total[replica]) for name, total in self._sums.items()}, {
+        return {name: own(self._sums[name][replica]) for name in self._counts}, {
             "counts": dict(self._counts),
             "finite": bool(self.finite[replica]),
             "best": list(self.best.get(replica, ())),

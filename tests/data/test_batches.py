@@ -96,6 +96,19 @@ def test_a_step_has_no_more_batches_than_its_stream_has_room_for(images: Images)
         pack.draw(1, DRAWS_PER_STEP)
 
 
+@pytest.mark.parametrize("kind", ["draw", "draw_balanced"])
+def test_a_step_on_the_device_draws_what_its_number_draws(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (100, 3, 6, 6), dtype=np.uint8)
+    images = Images.on(torch.device("cpu"), pixels, LABELS)
+    view = View(channels=3, stored=6, crop=4, padding=1, flip=True)
+    pack = Batches(images, SUBSETS, KEYS, 8, torch.float64, view=view)
+    draw = getattr(pack, kind)
+    for step, number in ((1, 0), (7, 5), (20_000, 63)):
+        plain, recorded = draw(step, number), draw(torch.tensor(step), number)
+        assert all(torch.equal(*pair) for pair in zip(plain, recorded, strict=True))
+
+
 def test_batches_of_another_name_differ(images: Images) -> None:
     pack = batches(images)
     other = pack.renamed("head batches")
@@ -248,9 +261,11 @@ def test_large_images_stay_on_the_host_and_what_is_taken_moves(
     device = torch.device("meta")
     small = Images.on(device, pixels, LABELS[:4])
     assert small.pixels.device == small.labels.device == small.device == device
+    assert small.at_hand
     monkeypatch.setattr(module, "DEVICE_BYTES", 23)
     large = Images.on(device, pixels, LABELS[:4])
     assert large.pixels.device == torch.device("cpu")
     assert large.device == device
+    assert not large.at_hand
     assert large.raw(slice(1, 3)).device == device
     assert large.raw(torch.tensor([[0, 3]])).shape == (1, 2, 1, 2, 3)

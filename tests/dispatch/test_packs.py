@@ -15,7 +15,7 @@ from dfgctl.dispatch.worker import Worker
 from dfgctl.errors import RegistryUnavailableError, StoppedError
 from dfgctl.registry import Registry
 from dfgctl.state import StateError
-from dfgctl.training import Kept, Stepped, train
+from dfgctl.training import Kept, Noted, Stepped, train
 
 Make = Callable[..., Any]
 SMALL: dict[str, Any] = {"methods": ("original",), "steps": 6, "eval_every": 2}
@@ -275,3 +275,18 @@ def test_checkpoints_are_due_at_their_steps_or_when_they_cost_next_to_nothing(
     assert not cadence.due(3)
     now[0] += 2
     assert cadence.due(4)
+
+
+def test_what_a_training_notes_is_told_and_harms_nothing(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any
+) -> None:
+    def training(*args: Any, **named: Any) -> Iterator[Any]:
+        for event in train(*args, **named):
+            if event == Stepped(2):
+                yield Noted("Steps take longer.")
+            yield event
+
+    monkeypatch.setattr(packs, "train", training)
+    plan = make_plan(repeats=1, **SMALL)
+    assert work(registry, plan, place(), recorder) == ["finished"]
+    assert recorder.of("trouble") == [("Steps take longer.",)]
