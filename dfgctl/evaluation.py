@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dfgctl import metrics
+from dfgctl.data.ahead import Waiting
 from dfgctl.data.arrays import ImageArrays
-from dfgctl.data.augment import centred
 from dfgctl.data.batches import Images, scaled
 from dfgctl.data.views import View
 from dfgctl.ledger import Readings
@@ -33,6 +33,9 @@ class Evaluator:
         view: how the network sees pictures.
         readings: how the ledger's switches are read.
         dtype: the type of the images that the network is given.
+
+    Attributes:
+        waiting: how long evaluations waited for images.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Evaluator:
         self.test = Images.on(self.device, data.test, data.test_labels)
         self.test_seen = data.test_seen
         self.validation = validation
+        self.waiting = Waiting(self.device)
         self.replicas, self.classes, self.chunk = replicas, classes, chunk
         self.view, self.readings, self.dtype = view, readings, dtype
 
@@ -91,19 +95,20 @@ class Evaluator:
         """
         replicas, k = self.replicas, self.classes
         count = len(images.labels) if index is None else index.shape[1]
+        view = None if "F29" in self.readings else self.view
         confusion = torch.zeros(replicas, k * k, dtype=torch.int64, device=self.device)
         loss = torch.zeros(replicas, dtype=torch.float64, device=self.device)
         chunk = self.chunk
         fresh = None if index is None else self._first_of(index)
-        for start in range(0, count, chunk):
-            part = slice(start, start + chunk)
+        for i, pixels in enumerate(images.swept(index, chunk, view, self.waiting)):
+            part = slice(i * chunk, (i + 1) * chunk)
+            x = scaled(pixels, self.dtype)  # nothing is random (F29)
             if index is None:
-                x = self._tested(images.raw(part))
                 x = x.expand(replicas, *x.shape)
                 y = images.labels[part].expand(replicas, -1)
                 counted = torch.ones_like(y)
             else:
-                x, y = self._tested(images.raw(index[:, part])), images.labels[index[:, part]]
+                y = images.labels[index[:, part]]
                 assert fresh is not None
                 counted = fresh[:, part].to(y.dtype)
             # In float32 whatever the training's precision: results are those of the weights.
@@ -112,11 +117,6 @@ class Evaluator:
             confusion.scatter_add_(1, y * k + logits.argmax(2), counted)
             loss += (sample_cross_entropy(logits, y) * counted).double().sum(1)
         return confusion.view(replicas, k, k), loss / count
-
-    def _tested(self, pixels: Tensor) -> Tensor:
-        """Return images as they are tested: nothing is random (F29)."""
-        shown = pixels if "F29" in self.readings else centred(pixels, self.view)
-        return scaled(shown, self.dtype)
 
     @staticmethod
     def _first_of(index: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Trains source networks: the weights that all methods but ``original`` start from."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from torch import Tensor
 
 from dfgctl import seeding
 from dfgctl.data.arrays import ImageArrays
-from dfgctl.data.augment import centred
 from dfgctl.data.batches import Batches, Images, scaled
 from dfgctl.data.views import VIEWS
 from dfgctl.errors import InputError
@@ -45,9 +45,28 @@ def pretrain(
     Returns:
         The weights, and the accuracy on the source's test images in [0, 1].
     """
+    with contextlib.closing(Images.on(device, data.train, data.train_labels)) as images:
+        extractor, classifier = _trained(backbone, images, classes, settings, progress)
+    with numerics(device):
+        accuracy = _accuracy(backbone, extractor, classifier, data, device)
+    state = {
+        f"{letter}.{name}": tensor.cpu()
+        for letter, network in (("E", extractor), ("C", classifier))
+        for name, tensor in network.replica_state(0).items()
+    }
+    return SourceWeights(state, classes), accuracy
+
+
+def _trained(
+    backbone: Backbone,
+    images: Images,
+    classes: int,
+    settings: SourceSettings,
+    progress: Callable[[int], None],
+) -> tuple[Replicated, Replicated]:
+    """Return E and C."""
     keys = (seeding.key("source", settings.seed),)
-    images = Images.on(device, data.train, data.train_labels)
-    everything = [np.arange(len(data.train_labels))]
+    everything = [np.arange(len(images.labels))]
     view = VIEWS[backbone.name]
     batches = Batches(images, everything, keys, settings.batch_size, torch.float32, view=view)
     context = Context(backbone, classes, keys, batches, None)
@@ -57,18 +76,10 @@ def pretrain(
     for step in range(1, settings.steps + 1):
         schedule.at(step)
         x, y = batches.draw(step, 0)
-        with numerics(device):
+        with numerics(images.device):
             descend(optimizers, cross_entropy(classifier(extractor(x)), y))
         progress(step)
-
-    with numerics(device):
-        accuracy = _accuracy(backbone, extractor, classifier, data, device)
-    state = {
-        f"{letter}.{name}": tensor.cpu()
-        for letter, network in (("E", extractor), ("C", classifier))
-        for name, tensor in network.replica_state(0).items()
-    }
-    return SourceWeights(state, classes), accuracy
+    return extractor, classifier
 
 
 @torch.no_grad()
@@ -81,14 +92,14 @@ def _accuracy(
 ) -> float:
     """Return the share of test images that are classified rightly."""
     right = 0
-    test = Images.on(device, data.test, data.test_labels)
+    chunk = backbone.evaluation_chunk
     for network in (extractor, classifier):
         network.eval()
-    for start in range(0, len(test.labels), backbone.evaluation_chunk):
-        part = slice(start, start + backbone.evaluation_chunk)
-        x = scaled(centred(test.raw(part), VIEWS[backbone.name]), torch.float32)
-        logits: Tensor = classifier(extractor(x[None]))[0]
-        right += int((logits.argmax(1) == test.labels[part]).sum())
+    with contextlib.closing(Images.on(device, data.test, data.test_labels)) as test:
+        for i, pixels in enumerate(test.swept(None, chunk, VIEWS[backbone.name])):
+            x = scaled(pixels, torch.float32)
+            logits: Tensor = classifier(extractor(x[None]))[0]
+            right += int((logits.argmax(1) == test.labels[i * chunk : (i + 1) * chunk]).sum())
     return right / len(test.labels)
 
 

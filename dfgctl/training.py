@@ -1,13 +1,12 @@
 """Trains one pack: steps, evaluations, checkpoints, and what is left at the end."""
 
+import contextlib
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dfgctl import metrics, seeding
 from dfgctl.data.arrays import ImageArrays
@@ -15,56 +14,15 @@ from dfgctl.data.batches import Batches, Images
 from dfgctl.data.imbalance import first_counts, subset, validation_counts
 from dfgctl.data.views import VIEWS
 from dfgctl.evaluation import Evaluator
+from dfgctl.events import Done, Evaluated, Event, Kept, Noted, Stepped
 from dfgctl.ledger import readings_of
 from dfgctl.lookup import backbone_of, method_of, sections_of
 from dfgctl.methods.base import Context, SourceWeights
 from dfgctl.numerics import check_precision, numerics
 from dfgctl.pretraining import split_at
-from dfgctl.records import Measurement, Metrics, RunSpec
+from dfgctl.records import Measurement, RunSpec
 from dfgctl.state import PackState, Saved, StateError, Tally
 from dfgctl.stepping import Stepper, recorder_for
-
-
-@dataclass(frozen=True)
-class Stepped:
-    """A step is done."""
-
-    step: int
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """All replicas were evaluated; ``diverged`` ones have no measurement from here on."""
-
-    step: int
-    measurements: Mapping[int, Measurement]
-    diverged: frozenset[int]
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The states, after a step, of the replicas that have not diverged."""
-
-    step: int
-    states: Mapping[int, Saved]
-
-
-@dataclass(frozen=True)
-class Done:
-    """The pack is trained: metrics and weights of each replica that did not diverge."""
-
-    metrics: Mapping[int, Metrics]
-    weights: Mapping[int, Mapping[str, Tensor]]
-
-
-@dataclass(frozen=True)
-class Noted:
-    """Something that does no harm, in words."""
-
-    text: str
-
-
-Event = Stepped | Evaluated | Kept | Done | Noted
 
 
 def never(step: int) -> bool:
@@ -112,7 +70,14 @@ def train(
         InputError: the device cannot compute in the runs' precision.
         ValueError: CUDA graphs are asked for on another device.
     """
-    trainer = Trainer(specs, class_counts, data, source, device, dtype, graphs)
+    made = Trainer(specs, class_counts, data, source, device, dtype, graphs)
+    with contextlib.closing(made) as trainer:
+        yield from _events(trainer, resume, keep)
+
+
+def _events(
+    trainer: "Trainer", resume: Sequence[Saved] | None, keep: Callable[[int], bool]
+) -> Generator[Event, None, None]:
     told = False
     done = 0
     if resume is None:
@@ -202,8 +167,12 @@ class Trainer:
             first_batches=self._first_batches(data, batches, keys),
         )
         start = time.perf_counter()
-        with numerics(device, first.precision):
-            self.method = method_of(first)(context, own, *others)
+        try:
+            with numerics(device, first.precision):
+                self.method = method_of(first)(context, own, *others)
+        except BaseException:
+            self.close()
+            raise
         self.tally = Tally(len(specs), device)
         self.tally.train_seconds = time.perf_counter() - start
         recorder = recorder_for(device, graphs, self.images.at_hand)
@@ -212,6 +181,16 @@ class Trainer:
         self.unkept = self.state.problem
         self.confusion: NDArray[np.int64] = np.zeros((0,), dtype=np.int64)
         self.gone: frozenset[int] = frozenset()
+
+    def close(self) -> None:
+        """End the threads that read images ahead."""
+        self.images.close()
+        self.evaluator.test.close()
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the device waited for images while training; see ``Evaluator.waiting``."""
+        return self.images.waited
 
     @property
     def all_diverged(self) -> bool:

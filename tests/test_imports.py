@@ -26,7 +26,7 @@ LAYERS = {
     4: ("dispatch", "report", "registry", "analysis", "doctor"),
     3: (
         *("training", "pretraining", "inference", "checkpoints"),
-        *("evaluation", "lookup", "state", "stepping"),
+        *("evaluation", "events", "lookup", "state", "stepping"),
     ),
     2: ("methods",),
     1: (

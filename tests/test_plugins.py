@@ -25,11 +25,12 @@ from dfgctl.dispatch import plan as plans
 from dfgctl.dispatch import request as requests
 from dfgctl.dispatch.plan import Plan
 from dfgctl.errors import InputError, SettingError, UnknownNameError
+from dfgctl.events import Done, Evaluated
 from dfgctl.lookup import backbone_of, method_of
 from dfgctl.recipe import departures
 from dfgctl.records import METHODS
 from dfgctl.settings import DfgSettings, OriginalSettings
-from dfgctl.training import Done, Evaluated, Trainer, train
+from dfgctl.training import Trainer, train
 
 OWN = "own_method:BalancedDemo"
 CPU = torch.device("cpu")

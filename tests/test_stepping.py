@@ -19,6 +19,7 @@ from tape import Tape
 from dfgctl import lookup, training
 from dfgctl import recipe as recipes
 from dfgctl.data.arrays import ImageArrays
+from dfgctl.events import Noted
 from dfgctl.ledger import Readings
 from dfgctl.methods import dfg as dfg_module
 from dfgctl.methods.base import Method
@@ -29,7 +30,7 @@ from dfgctl.methods.finetune import Finetune
 from dfgctl.methods.original import Original
 from dfgctl.state import Tally
 from dfgctl.stepping import CudaGraphs, Stepper, recorder_for
-from dfgctl.training import Noted, Trainer, train
+from dfgctl.training import Trainer, train
 
 CPU = torch.device("cpu")
 PACKED = ("original-sgd", "finetune", "delta", "difa", "dfg-sgd", "dfg-gated")

@@ -10,10 +10,11 @@ from specs import spec
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.imbalance import Ratio, class_counts
 from dfgctl.errors import InputError
+from dfgctl.events import Done, Evaluated, Event, Stepped
 from dfgctl.methods.base import SourceWeights
 from dfgctl.networks.backbones import backbone, seeded
 from dfgctl.records import Measurement, RunSpec
-from dfgctl.training import Done, Evaluated, Event, Stepped, Trainer, train
+from dfgctl.training import Trainer, train
 
 CPU = torch.device("cpu")
 

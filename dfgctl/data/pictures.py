@@ -4,8 +4,10 @@ import contextlib
 import os
 import shutil
 import warnings
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,8 +34,11 @@ SUFFIXES = (
 )
 """How the names of picture files end, in lower case."""
 
-CHUNK = 256
-"""Pictures that are decoded before they are written."""
+WAITING = 256
+"""Pictures that are decoded or in work, and not yet written."""
+
+REPORTED = 256
+"""Pictures between two calls of ``Progress``."""
 
 Progress = Callable[[int, int], None]
 """Called with how many pictures are done, and of how many."""
@@ -60,11 +65,13 @@ def read(path: Path, view: View, upright: bool) -> NDArray[np.uint8]:
     with Image.open(path) as opened:
         opened.load()
         image = ImageOps.exif_transpose(opened) if upright else opened
-        image = _plain(image).convert("L" if view.channels == 1 else "RGB")
-    if image.size != (view.stored, view.stored):
-        image = image.resize((view.stored, view.stored), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image)
-    return pixels[None] if view.channels == 1 else pixels.transpose(2, 0, 1)
+        image, mode = _plain(image), "L" if view.channels == 1 else "RGB"
+        if image.mode != mode:  # converting to the same mode copies, a tenth of the work
+            image = image.convert(mode)
+        if image.size != (view.stored, view.stored):
+            image = image.resize((view.stored, view.stored), Image.Resampling.BILINEAR)
+        pixels = np.asarray(image)
+    return pixels[None] if view.channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def in_folder(place: Path) -> list[Path]:
@@ -219,7 +226,7 @@ def _write(
             np.lib.format.write_array_header_1_0(stream, header)
             with contextlib.closing(_in_order(decode, found, progress)) as decoded:
                 for pixels in decoded:
-                    stream.write(pixels.tobytes())
+                    stream.write(pixels.data)
         beside.replace(file)
     except OSError as error:
         raise _full(listing, file, error.strerror or str(error)) from error
@@ -240,14 +247,30 @@ def _in_order(
 ) -> Generator[T, None, None]:
     """Do something with each picture, several at a time, and yield the results in order.
 
-    Threads serve, as Pillow releases the interpreter's lock while it decodes and resizes.
+    Threads serve, as Pillow releases the interpreter's lock while it decodes and resizes. One more
+    picture is begun for each that is done, so that no core waits for the others.
     """
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
         warnings.simplefilter("ignore")  # on odd metadata, which do not concern the pixels
-        for start in range(0, len(found), CHUNK):
-            yield from pool.map(work, found[start : start + CHUNK])
-            if progress is not None:
-                progress(min(start + CHUNK, len(found)), len(found))
+        begun: deque[Future[T]] = deque()
+        try:
+            left = iter(found)
+            begun.extend(pool.submit(work, picture) for picture in islice(left, WAITING))
+            for done in range(1, len(found) + 1):
+                yield begun.popleft().result()
+                begun.extend(pool.submit(work, picture) for picture in islice(left, 1))
+                if progress is not None and (done % REPORTED == 0 or done == len(found)):
+                    progress(done, len(found))
+        finally:
+            for one in begun:
+                one.cancel()
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)

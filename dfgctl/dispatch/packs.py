@@ -14,12 +14,13 @@ from dfgctl.dispatch.events import Observer
 from dfgctl.dispatch.place import Place
 from dfgctl.dispatch.stopping import Stop
 from dfgctl.errors import LeaseLostError
+from dfgctl.events import Done, Evaluated, Event, Kept, Noted, Stepped
 from dfgctl.methods.base import SourceWeights
 from dfgctl.networks.weights import write
 from dfgctl.records import Claim, Measurement
 from dfgctl.registry import Registry
 from dfgctl.state import Saved, StateError
-from dfgctl.training import Done, Evaluated, Event, Kept, Noted, Stepped, train
+from dfgctl.training import train
 
 SHORTEST = 60.0
 """Seconds between checkpoints at the least, where their steps are not given."""

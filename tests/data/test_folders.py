@@ -1,5 +1,6 @@
 """CINIC-10, Caltech-256 and Food-101: small folders of the same form, and halves of them."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -299,12 +300,36 @@ def test_a_disk_that_fills_up_leaves_no_half_file(
 
 def test_progress_is_told(small_data: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     data = small_data("cinic10", train=1, test=1)
-    monkeypatch.setattr(pictures, "CHUNK", 4)
+    monkeypatch.setattr(pictures, "REPORTED", 4)
     told: list[tuple[int, int]] = []
     sources.load(
         data.info, data.root, SMALL, Path("p"), progress=lambda done, of: told.append((done, of))
     )
     assert told == [(4, 10), (8, 10), (10, 10)] * 2
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_pictures_are_begun_as_others_are_done_and_come_in_order(
+    monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    monkeypatch.setattr(pictures, "WAITING", 3)
+    found = [folders.Picture(str(i), 0, 0, 0) for i in range(20)]
+    begun: list[str] = []
+
+    def work(picture: folders.Picture) -> str:
+        begun.append(picture.path)
+        if broken and picture.path == "7":
+            raise DataCorruptError("7 is broken")
+        return picture.path
+
+    done: list[str] = []
+    expected = pytest.raises(DataCorruptError) if broken else contextlib.nullcontext()
+    with expected:
+        for path in pictures._in_order(work, found, None):
+            done.append(path)
+            assert len(begun) <= len(done) + 2 + 1  # the one that was done made room for another
+    assert done == [str(i) for i in range(7 if broken else 20)]
+    assert len(begun) <= (10 if broken else 20)
 
 
 def test_a_file_is_hashed_as_sha256(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from dfgctl.dispatch.packs import Cadence
 from dfgctl.dispatch.stopping import PREEMPTED, Stop
 from dfgctl.dispatch.worker import Worker
 from dfgctl.errors import RegistryUnavailableError, StoppedError
+from dfgctl.events import Kept, Noted, Stepped
 from dfgctl.registry import Registry
 from dfgctl.state import StateError
-from dfgctl.training import Kept, Noted, Stepped, train
+from dfgctl.training import train
 
 Make = Callable[..., Any]
 SMALL: dict[str, Any] = {"methods": ("original",), "steps": 6, "eval_every": 2}

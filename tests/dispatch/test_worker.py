@@ -16,10 +16,11 @@ from dfgctl.dispatch.place import auto_pack, choose_device
 from dfgctl.dispatch.plan import Plan
 from dfgctl.dispatch.worker import Worker
 from dfgctl.errors import DataCorruptError, InputError
+from dfgctl.events import Done, Evaluated, Stepped
 from dfgctl.networks.weights import write
 from dfgctl.records import Measurement, Metrics
 from dfgctl.registry import Registry
-from dfgctl.training import Done, Evaluated, Stepped, train
+from dfgctl.training import train
 
 Make = Callable[..., Any]
 TINY: dict[str, Any] = {"steps": 2, "settings": ("source.steps=4",)}

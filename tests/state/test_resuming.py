@@ -10,9 +10,9 @@ from specs import spec
 
 from dfgctl import lookup
 from dfgctl.checkpoints import Checkpoints
+from dfgctl.events import Done, Evaluated, Kept, Stepped
 from dfgctl.records import RunSpec
 from dfgctl.state import Saved, StateError
-from dfgctl.training import Done, Evaluated, Kept, Stepped
 
 SGD = {"optimizer": "sgd", "lr_decay_step": 5}
 DFG = {"n_D": 1, "n_C1": 1, "n_C2": 2, "n_W": 3, "weight_images": 2}

@@ -8,11 +8,12 @@ import torch
 
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.imbalance import Ratio, class_counts
+from dfgctl.events import Done, Evaluated, Event, Kept
 from dfgctl.methods.base import SourceWeights
 from dfgctl.networks.backbones import backbone, seeded
 from dfgctl.records import RunSpec
 from dfgctl.state import Saved
-from dfgctl.training import Done, Evaluated, Event, Kept, train
+from dfgctl.training import train
 
 CPU = torch.device("cpu")
 COMBINATIONS = ((0, 4), (1, 7), (2, 3))

@@ -8,13 +8,14 @@ from specs import spec
 
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.imbalance import Ratio, class_counts
+from dfgctl.events import Event
 from dfgctl.ledger import SWITCHES
 from dfgctl.lookup import backbone_of
 from dfgctl.methods.base import SourceWeights
 from dfgctl.networks.backbones import seeded
 from dfgctl.records import RunSpec
 from dfgctl.stepping import Recorder
-from dfgctl.training import Event, Trainer
+from dfgctl.training import Trainer
 
 STEPS = 25
 FALLING = {"lr_decay_step": 12}
