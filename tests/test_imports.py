@@ -25,13 +25,13 @@ LAYERS = {
     5: ("cli", "__main__"),
     4: ("dispatch", "report", "registry", "analysis", "doctor"),
     3: (
-        *("training", "pretraining", "inference", "checkpoints"),
+        *("training", "measuring", "pretraining", "inference", "checkpoints"),
         *("evaluation", "events", "lookup", "state", "stepping"),
     ),
     2: ("methods",),
     1: (
         *("recipe", "setting_keys", "templates", "plugins", "pack", "networks", "losses"),
-        *("attention", "clock", "data", "draws", "metrics", "numerics"),
+        *("attention", "clock", "data", "draws", "metrics", "memory", "numerics"),
     ),
     0: ("records", "errors", "seeding", "settings", "provenance", "ledger", "__init__"),
 }

@@ -1,5 +1,7 @@
 """What ``dfgctl run --dry-run`` shows."""
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dfgctl.cli.output import escape, out, print_json
@@ -7,10 +9,14 @@ from dfgctl.cli.planning import unready
 
 if TYPE_CHECKING:
     from dfgctl.dispatch.plan import Plan
+    from dfgctl.memory import Profile
+    from dfgctl.records import PlannedRun
     from dfgctl.registry import Registry
 
 
-def show_plan(plan: "Plan", store: "Registry | None", force: bool, json: bool) -> None:
+def show_plan(
+    plan: "Plan", store: "Registry | None", force: bool, json: bool, packs: bool = True
+) -> None:
     """Show a plan: its runs, which of them are there already, what the rest would cost.
 
     Args:
@@ -18,6 +24,7 @@ def show_plan(plan: "Plan", store: "Registry | None", force: bool, json: bool) -
         store: the registry, where there is one.
         force: whether runs that have ended count as missing.
         json: whether to print JSON.
+        packs: whether to say how many runs are trained together where that was measured.
     """
     from rich.table import Table
 
@@ -81,5 +88,38 @@ def show_plan(plan: "Plan", store: "Registry | None", force: bool, json: bool) -
             f"{len(missing)} to train: about {duration(guess.seconds)}, by {guess.basis}; about "
             f"{size(guess.disk)} of disk."
         )
+    if packs and store and missing:
+        for line in expected_packs(missing, store.profiles()):
+            console.print(escape(line))
     for note in plan.notes:
         console.print(f"[yellow]Note:[/yellow] {escape(note)}")
+
+
+def expected_packs(missing: "Sequence[PlannedRun]", profiles: "Sequence[Profile]") -> Iterator[str]:
+    """Say, for each device on which it was measured, how many runs will be trained together.
+
+    Args:
+        missing: the runs that are to be trained.
+        profiles: what was measured.
+    """
+    from dfgctl.cli.names import size
+    from dfgctl.memory import kind_of, shared_out
+    from dfgctl.networks.catalog import BACKBONES
+
+    groups = Counter(run.spec.group() for run in missing)
+    # Of several groups of a kind the largest one speaks for all.
+    counts: dict[str, int] = {}
+    for group, run in {run.spec.group(): run for run in missing}.items():
+        kind = kind_of(run.spec)
+        counts[kind] = max(groups[group], counts.get(kind, 0))
+    said: dict[str, dict[str, str]] = {}
+    for kind, count in counts.items():
+        for profile in profiles:
+            if profile.kind != kind or profile.line() is None:
+                continue
+            most = min(count, BACKBONES[profile.backbone].pack)
+            pack = shared_out(count, profile.fitting(profile.device_bytes, most))
+            takes = size(profile.bytes(pack) or 0)
+            said.setdefault(profile.shown, {})[kind] = f"{pack} of {profile.method} ({takes})"
+    for device, texts in said.items():
+        yield f"Trained together on {device}, if nobody else uses it: {', '.join(texts.values())}."

@@ -9,9 +9,9 @@ from typing import Any
 from dfgctl.cli.names import combination, duration, short
 from dfgctl.cli.output import err, escape
 from dfgctl.dispatch.desk import pack_name
-from dfgctl.dispatch.events import Observer
+from dfgctl.dispatch.events import Observer, described
 from dfgctl.errors import DfgctlError
-from dfgctl.records import Claim, Measurement, Metrics, Run, SourceSpec
+from dfgctl.records import Claim, Measurement, Metrics, Run, RunSpec, SourceSpec
 
 LINE_SECONDS = 10.0
 """Time between plain lines about a pack in training."""
@@ -76,6 +76,10 @@ class Progress(Observer):
         """The source network is there."""
         if trained and accuracy is not None:
             self.say(f"Source network {spec.dataset}: {100 * accuracy:.2f} % on its own test set.")
+
+    def measuring(self, spec: RunSpec, pack: int) -> None:
+        """The memory that runs take is measured."""
+        self._begin(f"measuring memory: {described(spec, pack)}", 0)
 
     def pack_started(self, claim: Claim, step: int) -> None:
         """The training of a pack begins."""

@@ -234,7 +234,7 @@ def run(
         if dry_run:
             from dfgctl.cli.dry_run import show_plan
 
-            show_plan(plan, known, force, json)
+            show_plan(plan, known, force, json, packs=pack == "auto" and device != "cpu")
         else:
             from dfgctl.cli.slurm import show_submission
 

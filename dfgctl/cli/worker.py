@@ -26,7 +26,13 @@ EPILOG = (
     "dfgctl worker --registry postgresql://host/dfgctl"
 )
 
-PackOption = Annotated[str, typer.Option(help="Runs that are trained together: a number, or auto.")]
+PackOption = Annotated[
+    str,
+    typer.Option(
+        help="Runs that are trained together: a number, or auto: on a GPU as many as its memory "
+        "holds, elsewhere one."
+    ),
+]
 CheckpointOption = Annotated[
     str,
     typer.Option(

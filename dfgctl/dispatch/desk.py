@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from dfgctl.dispatch.events import Observer
+from dfgctl.dispatch.events import Observer, described
 from dfgctl.dispatch.lease import JOIN_SECONDS
 from dfgctl.errors import DfgctlError
-from dfgctl.records import Claim, Measurement, Metrics, Run, SourceSpec, WorkerState
+from dfgctl.records import Claim, Measurement, Metrics, Run, RunSpec, SourceSpec, WorkerState
 from dfgctl.registry import Registry
 
 SIGN_SECONDS = 2.0
@@ -81,6 +81,10 @@ class Desk(Observer):
     def source_stepped(self, step: int) -> None:
         """The source network has done a step."""
         self._doing["step"] = step
+
+    def measuring(self, spec: RunSpec, pack: int) -> None:
+        """The memory that runs take is measured."""
+        self._begin(f"measuring memory: {described(spec, pack)}", 0)
 
     def pack_started(self, claim: Claim, step: int) -> None:
         """The training of a pack begins."""

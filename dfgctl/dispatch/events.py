@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dfgctl.errors import DfgctlError
-from dfgctl.records import Attempt, Claim, Measurement, Metrics, Run, SourceSpec
+from dfgctl.networks.catalog import BACKBONES
+from dfgctl.records import Attempt, Claim, Measurement, Metrics, Run, RunSpec, SourceSpec
 
 
 class Observer:
@@ -21,6 +22,9 @@ class Observer:
 
     def source_ready(self, spec: SourceSpec, accuracy: float | None, trained: bool) -> None:
         """The source network is there; ``trained`` says whether it was trained just now."""
+
+    def measuring(self, spec: RunSpec, pack: int) -> None:
+        """So many runs like this one are trained for a few steps, to see what memory they take."""
 
     def pack_started(self, claim: Claim, step: int) -> None:
         """The training of a pack begins, or goes on from the checkpoints of a step."""
@@ -78,3 +82,9 @@ class Observers(Observer):
                 getattr(observer, name)(*values, **named)
 
         return tell
+
+
+def described(spec: RunSpec, pack: int) -> str:
+    """Describe a pack in a few words: ``2 runs of dfg on LeNet-5``."""
+    runs = f"{pack} run{'s' * (pack > 1)}"
+    return f"{runs} of {spec.method} on {BACKBONES[spec.backbone].title}"

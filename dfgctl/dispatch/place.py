@@ -1,14 +1,12 @@
 """Where a worker trains: devices, how many runs fit together, threads, files."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from dfgctl.errors import InputError
-from dfgctl.networks.catalog import BACKBONES
 from dfgctl.numerics import precisions
 
 
@@ -18,7 +16,7 @@ class Place:
 
     Attributes:
         device: the device.
-        pack: runs of a pack at the most; None for what ``auto_pack`` says of their network.
+        pack: runs of a pack at the most; None for as many as are worth it and fit.
         data_dir: the data directory.
         checkpoint_every: steps between checkpoints; None for as often as costs next to nothing, 0
             for none but when asked to stop.
@@ -43,11 +41,6 @@ class Place:
             return torch.cuda.get_device_name(self.device)
         threads = torch.get_num_threads()
         return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
-
-    @property
-    def packs(self) -> Mapping[str, int]:
-        """Runs of a pack at the most, by backbone."""
-        return {name: self.pack or auto_pack(self.device, name) for name in BACKBONES}
 
 
 def choose_device(name: str) -> torch.device:
@@ -94,11 +87,3 @@ def shared_out(name: str, workers: int | None) -> list[str]:
 def cores() -> int:
     """Return how many CPU cores this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def auto_pack(device: torch.device, name: str) -> int:
-    """Return how many runs of a backbone ``--pack auto`` trains together.
-
-    On a CPU stacking gives nothing.
-    """
-    return BACKBONES[name].pack if device.type == "cuda" else 1

@@ -19,6 +19,7 @@ from dfgctl.dispatch.logs import RunLogs
 from dfgctl.dispatch.packs import PackTraining
 from dfgctl.dispatch.pictures import Pictures
 from dfgctl.dispatch.place import Place
+from dfgctl.dispatch.sizes import PackSizes
 from dfgctl.dispatch.sources import SourceNetworks
 from dfgctl.dispatch.stopping import Stop
 from dfgctl.errors import (
@@ -28,16 +29,10 @@ from dfgctl.errors import (
     StoppedError,
     WorkersFailedError,
 )
+from dfgctl.measuring import Meter, is_memory, meter_of
 from dfgctl.numerics import NEEDS, deterministic, without_determinism
 from dfgctl.records import Claim, WorkerState
 from dfgctl.registry import Registry
-
-NO_MEMORY = (
-    "can't allocate memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-)
-"""What errors say that are not of the class for it."""
 
 POLL_SECONDS = 1.0
 """Time between looks at runs that other processes train."""
@@ -66,6 +61,7 @@ class Worker:
             them; for a command whose user is there to read it.
         launcher: what started it.
         log: the file that has what it prints.
+        meter: measures the device's memory; None for what the device has.
     """
 
     def __init__(
@@ -80,6 +76,7 @@ class Worker:
         strict: bool = True,
         launcher: str = "run",
         log: Path | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.registry, self.place, self.plan = registry, place, plan
         self.stop = stop or Stop()
@@ -112,6 +109,15 @@ class Worker:
         self.sources = SourceNetworks(
             registry, place, self.pictures, self.observer, self.stop, self.provenance
         )
+        self.sizes = PackSizes(
+            registry,
+            place,
+            meter or meter_of(place.device),
+            self.pictures,
+            self.sources,
+            self.observer,
+            self.stop,
+        )
 
     def work(self) -> None:
         """Train until nothing is left that is wanted and can be trained here.
@@ -132,9 +138,13 @@ class Worker:
             while True:
                 self.stop.check()
                 self.registry.expire()
+                try:
+                    size = self.sizes.next(self.plan)
+                except LeaseLostError:
+                    continue  # the source network's: another has it
                 claim = self.registry.claim(
                     self.plan,
-                    self.place.packs,
+                    size,
                     self.name,
                     self.place.device_name,
                     self.provenance,
@@ -166,8 +176,13 @@ class Worker:
 
     def _train(self, claim: Claim) -> None:
         """Train a pack; whatever goes wrong is stored with its runs, and the next pack goes on."""
-        pack = PackTraining(self.registry, claim, self.place, self.observer, self.stop)
+        watching = Observers([self.observer, self.sizes])
+        pack = PackTraining(self.registry, claim, self.place, watching, self.stop)
         first = claim.runs[0]
+        if (reason := self.sizes.refused(claim)) is not None:
+            pack.fail("out-of-memory", reason)
+            return
+        out_of_memory = ""
         try:
             with kept_alive(pack.beat) as check:
                 source = self.sources.get(first.spec.source_identity, check)
@@ -187,27 +202,36 @@ class Worker:
         except RegistryUnavailableError:
             raise  # nothing can be written; the lease ends by itself
         except Exception as error:
-            if (operation := without_determinism(error)) is not None:
+            if is_memory(error):
+                # Until this block ends, the error holds what the pack held.
+                out_of_memory = str(error) or type(error).__name__
+            elif (operation := without_determinism(error)) is not None:
                 reason = (
                     f"{operation} has no deterministic version on {self.place.device_name}: train "
                     "without --deterministic."
                 )
                 pack.fail("failed", reason)
                 self._barren(pack, reason)
-            elif not is_memory(error):
+            else:
                 pack.fail("failed", traceback.format_exc())
                 self._barren(pack, str(error))
-            elif len(claim.runs) == 1:
-                pack.fail("out-of-memory", str(error))
-            else:
-                self.registry.out_of_memory(claim, str(error))
-                self.observer.pack_returned(claim, "out of memory: again in packs of half the size")
         except BaseException:
             self.registry.patience = 0.0  # at once
             self._return(claim, "interrupted")
             raise
         else:
             self.fruitless = 0
+        if out_of_memory:
+            self._ran_out(pack, claim, out_of_memory)
+
+    def _ran_out(self, pack: PackTraining, claim: Claim, error: str) -> None:
+        """Remember what did not fit, then give its runs back; one that was alone has failed."""
+        self.sizes.ran_out(claim, error)
+        if len(claim.runs) == 1:
+            pack.fail("out-of-memory", error)
+            return
+        self.registry.out_of_memory(claim, error)
+        self.observer.pack_returned(claim, "out of memory: again in smaller packs")
 
     def _barren(self, pack: PackTraining, error: str) -> None:
         """End where this worker fails one pack after the other: it, not they, may be the cause.
@@ -231,10 +255,3 @@ class Worker:
     def _return(self, claim: Claim, outcome: str) -> None:
         if self.registry.release(claim, outcome):
             self.observer.pack_returned(claim, outcome)
-
-
-def is_memory(error: Exception) -> bool:
-    """Say whether memory ran out, the device's or the machine's."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(says in str(error) for says in NO_MEMORY)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dfgctl.errors import DfgctlError
+from dfgctl.memory import Profile
 from dfgctl.records import Finding
 from dfgctl.registry import Registry
 from dfgctl.registry.backups import schema_of, shown
@@ -74,6 +75,7 @@ def _contents(registry: Registry) -> Iterator[Finding]:
     yield from found
     if not any(finding.level == "problem" for finding in found):
         yield _finding("ok", "whole: its file, leases, attempts and results agree")
+    yield from _profiles(registry)
     waste = registry.waste()
     size = sum(file.size for file in waste.files)
     if waste.files:
@@ -87,6 +89,19 @@ def _contents(registry: Registry) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "files", f"nothing to clear in {registry.folder}")
+
+
+def _profiles(registry: Registry) -> Iterator[Finding]:
+    """Say on which devices it was measured what packs take."""
+    by_device: dict[str, list[Profile]] = {}
+    for profile in registry.profiles():
+        by_device.setdefault(profile.device, []).append(profile)
+    for device, profiles in by_device.items():
+        kinds, failed = len(profiles), sum(p.failures > 0 for q in profiles for p in q.points)
+        said = f"memory measured on {device}: {kinds:,} kind{'s' * (kinds > 1)} of packs"
+        if failed:
+            said += f", {failed:,} size{'s' * (failed > 1)} ran out"
+        yield _finding("ok", said)
 
 
 def _failed(error: DfgctlError) -> Finding:

@@ -33,8 +33,8 @@ class BackboneInfo:
         head_inputs: inputs of the last dense layer.
         generator_units: units of G's dense layer; each has one weight a class.
         splits: where it can be split, the paper's own split first.
-        pack: runs that ``--pack auto`` trains together on a GPU: many small networks leave it idle,
-            large ones fill it.
+        pack: runs that ``--pack auto`` trains together on a GPU at the most, where its memory holds
+            them: many small networks leave it idle, large ones fill it.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, MetaData, String, Text
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 CONVENTION = {
@@ -154,3 +154,22 @@ class Worker(Base):
     ended_at: Mapped[datetime | None]
     doing: Mapped[dict[str, Any]]
     log: Mapped[str | None] = mapped_column(Text)
+
+
+class Profile(Base):
+    """What packs of one kind and size took on one kind of device."""
+
+    __tablename__ = "profiles"
+
+    kind: Mapped[str] = mapped_column(String(64), primary_key=True)
+    device: Mapped[str] = mapped_column(String(300), primary_key=True)
+    pack: Mapped[int] = mapped_column(primary_key=True)
+    device_bytes: Mapped[int] = mapped_column(BigInteger)
+    method: Mapped[str] = mapped_column(String(200))
+    backbone: Mapped[str] = mapped_column(String(200))
+    dataset: Mapped[str] = mapped_column(String(200))
+    peak_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    step_seconds: Mapped[float | None]
+    failures: Mapped[int] = mapped_column(default=0)
+    free_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    measured_at: Mapped[datetime]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Select, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from dfgctl.errors import LeaseLostError
@@ -127,26 +127,15 @@ class Outcomes(Database):
 
     @lasting
     def out_of_memory(self, claim: Claim, error: str) -> None:
-        """Put runs back whose pack did not fit, to be tried in packs of half the size.
+        """Put runs back whose pack did not fit; a run that does not fit alone has failed.
 
-        Queued runs of their group, which would not fit either, get the same limit. A run that does
-        not fit alone has failed.
+        Which packs fit is a matter of the device: see ``Profiles.keep_failure``.
         """
-        half = len(claim.runs) // 2
+        alone = len(claim.runs) == 1
         with self._writing() as session:
-            held = _rows_held_by(claim)
-            for row in session.scalars(held).all():
+            for row in session.scalars(_rows_held_by(claim)).all():
                 self._end_attempt(session, row.id, row.attempts, "out-of-memory", error)
-                row.status = "queued" if half else "failed"
-                row.lease_until, row.pack_limit = None, half or None
-            if half:
-                alike = models.Run.group == claim.runs[0].spec.group()
-                larger = or_(models.Run.pack_limit.is_(None), models.Run.pack_limit > half)
-                session.execute(
-                    update(models.Run)
-                    .where(models.Run.status == "queued", alike, larger)
-                    .values(pack_limit=half)
-                )
+                row.status, row.lease_until = "failed" if alone else "queued", None
 
     @lasting
     def release(self, claim: Claim, outcome: str = "interrupted") -> int:

@@ -99,6 +99,31 @@ class Queue(Outcomes, Reader):
         ended = or_(until < now, until > now + 4 * LEASE)
         return (models.Run.status == "running") & ended
 
+    @lasting
+    def next_queued(
+        self, plan: str | None, precisions: Collection[str] = PRECISIONS
+    ) -> tuple[Run, int] | None:
+        """Look at the first queued run, and leave it there.
+
+        Args:
+            plan: the plan whose runs are wanted; None for any.
+            precisions: in which the worker can train.
+
+        Returns:
+            The run, and how many queued runs might share its pack, itself among them; None when
+            nothing that is wanted is queued.
+        """
+        wanted = _queued(plan) & PRECISION.in_(precisions)
+        with self._reading() as session:
+            first = session.scalar(select(models.Run).where(wanted).order_by(*ORDER).limit(1))
+            if first is None:
+                return None
+            alike = select(func.count()).select_from(models.Run).where(wanted, _alike(first))
+            count = session.scalar(alike) or 1
+            run_id, limit = first.id, first.pack_limit
+        found = self.runs([run_id])
+        return (found[0], min(count, limit or count)) if found else None
+
     def claim(
         self,
         plan: str | None,
@@ -116,7 +141,7 @@ class Queue(Outcomes, Reader):
 
         Args:
             plan: the plan whose runs are wanted; None for any.
-            pack: runs of a pack at the most, for all networks or by backbone.
+            pack: runs of a pack at the most; or that of each group whose runs are wanted.
             worker: who claims.
             device: where it will train.
             provenance: what it will run on.
@@ -151,21 +176,17 @@ class Queue(Outcomes, Reader):
     ) -> tuple[dict[str, int], int, int] | None:
         """Claim a pack; return the attempt of each run by its id, the token and the step."""
         with self._writing() as session:
-            wanted = (models.Run.status == "queued") & _of_plan(plan) & PRECISION.in_(precisions)
-            order = (models.Run.queued_at, models.Run.id)
-            free = select(models.Run).where(wanted).order_by(*order)
+            wanted = _queued(plan) & PRECISION.in_(precisions)
+            if not isinstance(pack, int):
+                wanted &= models.Run.group.in_(list(pack))
+            free = select(models.Run).where(wanted).order_by(*ORDER)
             free = free.with_for_update(skip_locked=True, of=models.Run)
             first = session.scalars(free.limit(1)).first()
             if first is None:
                 return None
-            alike = (
-                (models.Run.group == first.group)
-                & (models.Run.checkpoint_step == first.checkpoint_step)
-                & models.Run.pack_limit.is_not_distinct_from(first.pack_limit)
-            )
-            most = pack if isinstance(pack, int) else pack.get(first.spec["backbone"], 1)
+            most = pack if isinstance(pack, int) else pack[first.group]
             most = min(most, first.pack_limit or most)
-            rows = session.scalars(free.where(alike).limit(most)).all()
+            rows = session.scalars(free.where(_alike(first)).limit(most)).all()
             now = self._now(session)
             content = self._provenance(session, provenance)
             token = max(row.token for row in rows) + 1
@@ -215,6 +236,22 @@ class Queue(Outcomes, Reader):
         if not renewed:
             raise LeaseLostError("The lease on these runs has passed to another worker.")
         return frozenset(i for i, run in enumerate(claim.runs) if run.id in renewed)
+
+
+ORDER = (models.Run.queued_at, models.Run.id)
+
+
+def _queued(plan: str | None) -> ColumnElement[bool]:
+    return (models.Run.status == "queued") & _of_plan(plan)
+
+
+def _alike(first: models.Run) -> ColumnElement[bool]:
+    """Say which runs may share a run's pack."""
+    return (
+        (models.Run.group == first.group)
+        & (models.Run.checkpoint_step == first.checkpoint_step)
+        & models.Run.pack_limit.is_not_distinct_from(first.pack_limit)
+    )
 
 
 def _of_plan(plan: str | None) -> ColumnElement[bool]:

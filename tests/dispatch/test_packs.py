@@ -41,7 +41,7 @@ def outcomes(registry: Registry, plan: Any) -> list[list[str | None]]:
         RuntimeError("DefaultCPUAllocator: can't allocate memory: too large"),
     ],
 )
-def test_a_pack_that_does_not_fit_is_halved_until_it_does(
+def test_a_pack_that_does_not_fit_is_made_smaller_until_it_does(
     registry: Registry,
     make_plan: Make,
     place: Make,
@@ -58,10 +58,15 @@ def test_a_pack_that_does_not_fit_is_halved_until_it_does(
     monkeypatch.setattr(packs, "train", training)
     plan = make_plan(repeats=5, **SMALL)
     assert work(registry, plan, place(pack=5), recorder) == ["finished"] * 5
-    assert [len(claim.runs) for claim, _ in recorder.of("pack_started")] == [5, 2, 2, 1]
-    assert outcomes(registry, plan) == [["out-of-memory", "finished"]] * 5
-    ((_, why),) = recorder.of("pack_returned")
-    assert "packs of half the size" in why
+    assert [len(claim.runs) for claim, _ in recorder.of("pack_started")] == [5, 3, 2, 2, 1]
+    twice = ["out-of-memory", "out-of-memory", "finished"]
+    assert outcomes(registry, plan) == [twice] * 3 + [["out-of-memory", "finished"]] * 2
+    assert all("in smaller packs" in why for _, why in recorder.of("pack_returned"))
+
+    more = make_plan(repeats=10, **SMALL)  # what was learnt holds for runs queued later
+    later = type(recorder)()
+    assert work(registry, more, place(pack=5), later) == ["finished"] * 10
+    assert [len(claim.runs) for claim, _ in later.of("pack_started")] == [2, 2, 1]
 
 
 def test_a_member_that_is_cancelled_leaves_and_the_others_go_on(

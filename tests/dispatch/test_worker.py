@@ -12,11 +12,12 @@ from safetensors.torch import load_file, save_file
 
 from dfgctl.cli.planning import enqueue
 from dfgctl.dispatch import packs, pictures, sources, worker
-from dfgctl.dispatch.place import auto_pack, choose_device
+from dfgctl.dispatch.place import choose_device
 from dfgctl.dispatch.plan import Plan
 from dfgctl.dispatch.worker import Worker
 from dfgctl.errors import DataCorruptError, InputError
 from dfgctl.events import Done, Evaluated, Stepped
+from dfgctl.networks.catalog import BACKBONES
 from dfgctl.networks.weights import write
 from dfgctl.records import Measurement, Metrics
 from dfgctl.registry import Registry
@@ -373,11 +374,10 @@ def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     for there, kind in ((False, "cpu"), (True, "cuda")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         assert choose_device("auto").type == kind
-    packs = [auto_pack(torch.device("cuda"), n) for n in ("lenet5", "vgg16", "resnet50")]
+    packs = [BACKBONES[n].pack for n in ("lenet5", "vgg16", "resnet50")]
     assert packs == sorted(packs, reverse=True)
     assert packs[0] == 45  # all combinations of the paper's two from ten
     assert packs[-1] == 1
-    assert auto_pack(torch.device("cpu"), "lenet5") == 1
 
 
 def test_a_damaged_source_is_trained_anew_and_a_forced_attempt_keeps_the_older_weights(

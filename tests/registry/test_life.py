@@ -302,15 +302,8 @@ class Life(RuleBasedStateMachine):
     def run_out_of_memory(self, number: int) -> None:
         claim, held = self.made[number], self._held(number)
         self.registry.out_of_memory(claim, "too large")
-        half = len(claim.runs) // 2
         for r in held:
-            self.fates[r].end("out-of-memory", "queued" if half else "failed")
-            self.fates[r].limit = half or None
-        if half and held:
-            for fate in self.fates.values():
-                alike = fate.group == self.fates[held[0]].group
-                if alike and fate.status == "queued" and (fate.limit or half + 1) > half:
-                    fate.limit = half
+            self.fates[r].end("out-of-memory", "queued" if len(claim.runs) > 1 else "failed")
 
     @rule(number=claims)
     def release(self, number: int) -> None:

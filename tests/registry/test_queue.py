@@ -192,6 +192,55 @@ def test_a_claim_starts_attempts(registry: Registry, planned: Make) -> None:
         assert (attempt.outcome, attempt.error, attempt.ended_at) == (None, None, None)
 
 
+def test_a_pack_s_size_may_depend_on_the_group_and_other_groups_stay(
+    registry: Registry, planned: Make
+) -> None:
+    first, second = ([planned(s, method=m) for s in range(3)] for m in ("original", "finetune"))
+    plan = registry.enqueue([*first, *second])
+    sizes = {second[0].spec.group(): 2}
+    taken = registry.claim(plan, sizes, "host:1", "CPU", {})
+    assert taken is not None
+    assert [r.id for r in taken.runs] == [r.id for r in second[:2]]
+    assert registry.claim(plan, {"0" * 64: 2}, "host:1", "CPU", {}) is None
+    assert registry.claim(plan, {}, "host:1", "CPU", {}) is None
+
+
+def test_the_first_queued_run_is_looked_at_with_how_many_may_share_its_pack(
+    registry: Registry, planned: Make
+) -> None:
+    assert registry.next_queued(None) is None
+    runs = [planned(0, method="original"), *(planned(s) for s in range(4))]
+    plan, other = registry.enqueue(runs), registry.enqueue([planned(9)])
+    claimed(registry, runs[:1])
+    checkpointed = claimed(registry, runs[1:2])
+    registry.checkpointed(checkpointed, 2)
+    registry.release(checkpointed)
+    for of, expected in ((plan, (runs[1].id, 1)), (other, (planned(9).id, 1))):
+        found = registry.next_queued(of)
+        assert found is not None
+        assert (found[0].id, found[1]) == expected
+    registry.cancel([runs[1].id])
+    found = registry.next_queued(plan)
+    assert found is not None
+    assert (found[0].id, found[0].status, found[1]) == (runs[2].id, "queued", 3)
+    assert registry.next_queued(plan) == found  # it is left there
+    everything = registry.next_queued(None)
+    assert everything is not None
+    assert everything[1] == 4
+
+
+def test_runs_that_were_lost_twice_are_counted_as_far_as_their_halves_go(
+    registry: Registry, planned: Make
+) -> None:
+    plan = registry.enqueue([planned(s) for s in range(4)])
+    for _ in range(2):
+        assert registry.claim(plan, 4, "host:1", "CPU", {}) is not None
+        registry.lose("host:1", "gone")
+    found = registry.next_queued(plan)
+    assert found is not None
+    assert found[1] == 2
+
+
 def test_several_claimers_get_each_run_once(where: str, planned: Make) -> None:
     runs = [planned(s) for s in range(12)]
     first = Registry(where)
@@ -380,19 +429,21 @@ def test_force_starts_anew_and_a_failed_run_goes_on(
 # Memory
 
 
-def test_a_pack_that_does_not_fit_is_tried_in_halves_and_so_are_others_of_its_group(
+def test_a_pack_that_does_not_fit_goes_back_and_no_run_of_it_is_bound_to_a_size(
     registry: Registry, planned: Make
 ) -> None:
     runs = [planned(s) for s in range(7)]
     plan = registry.enqueue(runs)
     sizes = []
-    while (taken := registry.claim(plan, 5, "host:1", "CPU", {})) is not None:
+    for pack in (5, 2, 7):  # the last one on a larger device, say
+        taken = registry.claim(plan, pack, "host:1", "CPU", {})
+        assert taken is not None
         sizes.append(len(taken.runs))
-        if len(taken.runs) > 1:
-            registry.out_of_memory(taken, "too large")
-    assert sizes == [5, 2, 1, 1, 1, 1, 1, 1, 1]
+        registry.out_of_memory(taken, "too large")
+    assert sizes == [5, 2, 7]
     outcomes = [a.outcome for a in registry.attempts(runs[0].id)]
-    assert outcomes == ["out-of-memory", "out-of-memory", None]
+    assert outcomes == ["out-of-memory"] * 3
+    assert {r.status for r in registry.runs()} == {"queued"}
 
 
 def test_a_run_that_does_not_fit_alone_has_failed(registry: Registry, planned: Make) -> None:
