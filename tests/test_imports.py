@@ -23,7 +23,7 @@ OTHER = "--registry other.sqlite"
 
 LAYERS = {
     5: ("cli", "__main__"),
-    4: ("dispatch", "report", "registry", "analysis", "doctor"),
+    4: ("dispatch", "report", "registry", "analysis", "doctor", "bench"),
     3: (
         *("training", "measuring", "pretraining", "inference", "checkpoints"),
         *("evaluation", "events", "lookup", "state", "stepping"),
@@ -213,6 +213,9 @@ def test_commands_that_touch_no_pixels_start_without_torch(tmp_path: Path) -> No
         "gc": 2,
         "doctor --help": 0,
         "run digits --launcher dry-run": 0,
+        "bench --help": 0,
+        "bench nothing": 2,
+        "bench --pack x": 2,
     }
     words = json.dumps([c.split() for c in commands])
     path = os.pathsep.join([str(ROOT.parent), os.environ.get("PYTHONPATH", "")])

@@ -6,6 +6,7 @@ import typer
 
 from dfgctl import __version__
 from dfgctl.cli import (
+    bench,
     data,
     db,
     doctor,
@@ -57,6 +58,7 @@ data.register(app)
 recipe.register(app)
 ledger.register(app)
 use.register(app)
+bench.register(app)
 db.register(app)
 gc.register(app)
 doctor.register(app)

@@ -148,7 +148,7 @@ def draw_sensitivity(data: Sensitivity, file: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure  # pyplot, which is for screens, takes long to import
 
-    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(5.6, 3.8), layout="constrained")
         axes = figure.subplots()
         summaries = data.summaries()
@@ -229,7 +229,7 @@ def _title(data: Sensitivity) -> str:
     return "\n".join([first, ", ".join(data.notes)]) if data.notes else first
 
 
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,

@@ -164,7 +164,7 @@ def test_a_figure_replaces_an_older_one(swept: list[Any], tmp_path: Path) -> Non
 def test_a_figures_words_say_what_it_shows(
     swept: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(plots._STYLE, "svg.fonttype", "none")
+    monkeypatch.setitem(plots.STYLE, "svg.fonttype", "none")
     draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "rho.svg")
     text = html.unescape((tmp_path / "rho.svg").read_text())
     for words in (
