@@ -230,33 +230,33 @@ def test_every_option_that_changes_the_training_changes_the_id(
     assert plain.isdisjoint(r.id for r in make_plan(methods=("dfg",), repeats=1, **option).runs)
 
 
-GLYPHS = "0c4006bf6e172e134903b824a38976bda0e8d5251de2532206be2f7cf45e1df5"
+GLYPHS = "f9c95f75a24e2d70d42c9e976251c5f30fe25aa2fdb04480a83d77b13569d65d"
 KEPT: list[tuple[dict[str, Any], dict[str, str]]] = [
     (
         {},
         {
-            "original": "4ced3d12f3f8c4a59ea28c0949b2f7f03918a5400ed6cbab81e76c2e7c8d1d86",
-            "finetune": "47693ee886fd4f9c7e1ac82ceb6b272abc1c69d2f7b9899defd45f110ee99703",
-            "delta": "6877ed3772b6b5086286fcff72d73f07dff91bed944d13c41f53576391b46216",
-            "dfg": "cfb0d25651fbc4d25ba11a57fbdb13ffd568612317b23642453ad8743117539b",
+            "original": "f5354721fa9c7b0c7d3ca5ef85e089fd5f8a029178547ee31529dd725f6d739b",
+            "finetune": "a87363f861c698d2fca39c639a42788c89fc54a2fd256daf9355608858fad4c1",
+            "delta": "d8d02242d7ce6a78cf9c25d115cad0b46f92070433c0164b8224af59ef1698a5",
+            "dfg": "00da9c8d32295d4fdf5a67470c7c8a46cd7665ed4cf9330a50849fe06a2af71a",
         },
     ),
     (
         {"imbalance": "1:1"},
         {
-            "original": "4056d2a1342dbb0e755db9b7d8820cc72be8c2b5cd878d2b5e1f5cdd27ad90e6",
-            "finetune": "a6e3aa1c3234c753a416c6b5c2aede191a4a011360f5738e04e055905ac4d017",
-            "delta": "3cb4ac2d88f12c2465940f411686cac6a23092da61d1c223c4797b08c55fe8c9",
-            "dfg": "dc9d235535392d1ab16e69b8362c0fb31c4bd51d7d4c4d443af2f47bd0750eff",
+            "original": "d3bb41163c1a270891b96acd8d1781b9980975cfa80207adf55f641642832673",
+            "finetune": "0866cca936f2c0e1b3f08ec7215ff290fd0e01445a839333bf6afd69b981e540",
+            "delta": "b2550ea1d44175d1c7baa4b4c5f6b97da9175d2f8b7d39c0887e160a9c304b78",
+            "dfg": "1dab507bd3d83e92dcaedbb16bc69b08c9fb2d16493c5fa600c1b9a372798b3d",
         },
     ),
     (
         {"steps": 5, "validation": 0.25, "settings": ("dfg.rho=0.5",)},
         {
-            "original": "016bfae61858e11cea7d14c4fab55034e40aba82b17e1c0efabfe0f997811ac0",
-            "finetune": "2c087b6998a0eec1eb3c6e558458e6cdf5305fe68f2a52e96d0e068bb5fd4414",
-            "delta": "5ccfca3baf4b2e127e445d4c8d58d22b549d1c9b1d10f39e23af933e67a96506",
-            "dfg": "0545a549332fc2d005e5fd8553796f1e965bedd6b60dc67308a437ab2aba49a5",
+            "original": "9bb103435f416d6dbb1d46af198b63d3e017cab3c34451aa7b505a686212052c",
+            "finetune": "6fa0d720c4f4834fa255b17695e67b8cf268f1ea686f301d95784ad95c530d06",
+            "delta": "61bc32702b0a4e430331df24d70b19dfd2c1b3704f07139ffd1d9681924553f8",
+            "dfg": "d41d10049762b07adb80364f8fbb9f3dd553e948170cb92a548ac087dfd36dea",
         },
     ),
 ]
