@@ -46,7 +46,9 @@ def gradient_penalty(
     """
     weight = epsilon.view(*epsilon.shape, *(1,) * (real.dim() - 2))
     x_hat = (weight * whole(real) + (1 - weight) * whole(generated)).detach()
-    norm: Tensor = torch.linalg.vector_norm(whole(gradient(x_hat)).flatten(2) + added, dim=2)
+    slopes = whole(gradient(x_hat)).flatten(2)
+    slopes = slopes + added if added else slopes
+    norm: Tensor = torch.linalg.vector_norm(slopes, dim=2)
     return (norm - 1).square().mean(1)
 
 

@@ -161,15 +161,20 @@ def deterministic(wanted: bool) -> Iterator[None]:
     cudnn: Any = torch.backends.cudnn
     flags = (cudnn.deterministic, cudnn.benchmark)
     mode = torch.get_deterministic_debug_mode()
+    memory: Any = torch.utils.deterministic
+    filled = memory.fill_uninitialized_memory
     workspace = os.environ.get(WORKSPACE)
     if workspace not in WORKSPACES:
         os.environ[WORKSPACE] = WORKSPACES[0]
     cudnn.deterministic, cudnn.benchmark = True, False
     torch.set_deterministic_debug_mode("error")
+    # Nothing of ours reads memory before it is written; to fill it takes a kernel each time.
+    memory.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.set_deterministic_debug_mode(mode)
+        memory.fill_uninitialized_memory = filled
         cudnn.deterministic, cudnn.benchmark = flags
         if workspace is None:
             os.environ.pop(WORKSPACE, None)

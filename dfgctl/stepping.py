@@ -7,6 +7,7 @@ does them. A step that was recorded as a CUDA graph is launched at once.
 import contextlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -30,6 +31,12 @@ class Recorder(Protocol):
         """
 
 
+@cache
+def _stream_on(device: torch.device) -> torch.cuda.Stream:
+    """Return the one stream of all recordings: libraries keep memory for each that they meet."""
+    return torch.cuda.Stream(device=device)  # type: ignore[no-untyped-call]
+
+
 class CudaGraphs:
     """Records as CUDA graphs, which share one pool of memory.
 
@@ -39,8 +46,8 @@ class CudaGraphs:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
+        self._stream = _stream_on(device)
         with torch.cuda.device(device):
-            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             self._pool = torch.cuda.graph_pool_handle()
 
     def warm_up(self, work: Callable[[], None]) -> None:

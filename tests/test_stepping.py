@@ -4,6 +4,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 
 import cheap_method
@@ -16,7 +17,7 @@ from specs import spec
 from stepped import CASES, STEPS, driven, specs, trainer
 from tape import Tape
 
-from dfgctl import lookup, training
+from dfgctl import lookup, stepping, training
 from dfgctl import recipe as recipes
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.events import Noted
@@ -329,7 +330,7 @@ def told(monkeypatch) -> list[str]:
         said.append("main")
 
     class Stream:
-        def __init__(self, name="side"):
+        def __init__(self, name="side", device=None):
             self.name = name
 
         def wait_stream(self, other):
@@ -349,6 +350,7 @@ def told(monkeypatch) -> list[str]:
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(torch.cuda, name, fake)
+    monkeypatch.setattr(stepping, "_stream_on", cache(stepping._stream_on.__wrapped__))
     monkeypatch.setattr(
         torch._C, "_cuda_endAllocateToPool", lambda *of: said.append(f"closed {of}"), raising=False
     )

@@ -138,11 +138,14 @@ class PackTraining:
     ) -> Generator[Event, None, None]:
         """Train from the newest checkpoints on; where they do not fit, from step 0 on."""
         step, read = self._found()
+        misfit = ""
         try:
             yield from self._trained(data, source, step, read)
         except StateError as error:
             # Raised before the first step, by what another version of the method has written.
-            self.observer.trouble(f"The checkpoints do not fit ({error}): from step 0 on.")
+            misfit = str(error)  # the error itself holds what the pack held
+        if misfit:
+            self.observer.trouble(f"The checkpoints do not fit ({misfit}): from step 0 on.")
             yield from self._trained(data, source, 0, [])
 
     def _trained(

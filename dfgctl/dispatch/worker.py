@@ -5,13 +5,12 @@ import platform
 import time
 import traceback
 import uuid
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
-from dfgctl import provenance
+from dfgctl import RESULTS_VERSION, provenance
 from dfgctl.dispatch.desk import Desk
 from dfgctl.dispatch.events import Observer, Observers
 from dfgctl.dispatch.lease import kept_alive
@@ -155,24 +154,39 @@ class Worker:
                     bored = time.monotonic()
                     continue
                 counts = self.registry.counts(self.plan)
-                passed = self.registry.passed_by(self.plan, precisions) if counts["queued"] else {}
-                queued = counts["queued"] - sum(passed.values())
+                left = self._left(counts["queued"])
+                queued = counts["queued"] - sum(count for _, count in left)
                 busy = queued > 0 or (self.waits and counts["running"])
                 # Nothing can come back to a plan that nobody trains.
                 idle = self.idle if self.plan is None or counts["running"] else 0.0
                 if not busy and time.monotonic() - bored >= idle:
-                    self._say_passed(passed)
+                    for text, _ in left:
+                        self.observer.trouble(text)
                     return
                 self.observer.waiting(counts["running"])
                 self.stop.wait(POLL_SECONDS)
 
-    def _say_passed(self, passed: Mapping[str, int]) -> None:
+    def _left(self, queued: int) -> list[tuple[str, int]]:
+        """Say which queued runs this worker cannot train, and how many they are."""
+        if not queued:
+            return []
+        said = []
+        passed = self.registry.passed_by(self.plan, self.place.precisions)
         for precision, count in passed.items():
             needs = NEEDS.get(precision, "a newer dfgctl")
-            self.observer.trouble(
+            text = (
                 f"Left in the queue: {count:,} of --precision {precision}, in which "
                 f"{self.place.device_name} cannot train. Start a worker on {needs}."
             )
+            said.append((text, count))
+        for version, count in self.registry.of_other_versions(self.plan).items():
+            text = (
+                f"Left in the queue: {count:,} of results version {version}; this dfgctl gives "
+                f"version {RESULTS_VERSION}. Cancel them (dfgctl runs cancel), and type their "
+                "dfgctl run command again."
+            )
+            said.append((text, count))
+        return said
 
     def _train(self, claim: Claim) -> None:
         """Train a pack; whatever goes wrong is stored with its runs, and the next pack goes on."""

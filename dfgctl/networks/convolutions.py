@@ -6,6 +6,7 @@ products over the windows of the images. Which is faster depends on the device, 
 shapes: on a GPU both are timed once for each shape, like cuDNN's own benchmark.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,8 @@ class Shape:
         output_padding: of a transposed one; None for one that is not.
         dtype: the type that it computes in.
         device: where.
+        rounding: of float32 factors, ``ieee`` or ``tf32``.
+        learned: whether gradients are computed.
     """
 
     replicas: int
@@ -44,6 +47,8 @@ class Shape:
     output_padding: int | None
     dtype: torch.dtype
     device: torch.device
+    rounding: str = "ieee"
+    learned: bool = True
 
     def by_library(self, x: Tensor, weight: Tensor) -> Tensor:
         """Compute it for one network as PyTorch does."""
@@ -74,19 +79,31 @@ class Shape:
         return F.fold(windows, (height, width), kernel, padding=self.padding, stride=self.stride)
 
     def times(self) -> dict[str, float]:
-        """Return the seconds that each way takes forwards and backwards."""
-        with torch.device(self.device):
-            x = torch.randn(self.replicas, *self.images, dtype=self.dtype, requires_grad=True)
-            w = torch.randn(self.replicas, *self.weight, dtype=self.dtype, requires_grad=True)
-        taken = {}
-        for name, way in (("library", self.by_library), ("products", self.by_products)):
-
-            def both(way: Callable[[Tensor, Tensor], Tensor] = way) -> None:
-                torch.autograd.grad(torch.vmap(way)(x, w).sum(), (x, w))
-
-            both()  # the first call sets things up
-            taken[name] = min(self._seconds(both) for _ in range(RUNS))
+        """Return the seconds that each way takes; infinite for one that there is no memory for."""
+        ways = {"library": self.by_library, "products": self.by_products}
+        taken = {name: self._time(way) for name, way in ways.items()}
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
         return taken
+
+    def _time(self, way: Callable[[Tensor, Tensor], Tensor]) -> float:
+        # Numbers do not matter, and a global generator is not to be moved: checkpoints look at it.
+        x, w = (
+            torch.ones(self.replicas, *size, dtype=self.dtype, device=self.device)
+            for size in (self.images, self.weight)
+        )
+        inputs = (x.requires_grad_(self.learned), w.requires_grad_(self.learned))
+
+        def run() -> None:
+            output = torch.vmap(way)(*inputs)
+            if self.learned:
+                torch.autograd.grad(output.sum(), inputs)
+
+        try:
+            run()  # the first call sets things up
+            return min(self._seconds(run) for _ in range(RUNS))
+        except torch.OutOfMemoryError:
+            return math.inf
 
     def _seconds(self, run: Callable[[], None]) -> float:
         start = time.perf_counter()
@@ -166,6 +183,8 @@ class Convolutions(TorchFunctionMode):
             single[2] if transposed else None,
             dtype,
             x.device,
+            torch.backends.cuda.matmul.fp32_precision,
+            torch.is_grad_enabled(),
         )
 
     def _way(self, shape: Shape) -> str:

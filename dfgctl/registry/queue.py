@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, insert, or_, select, true, update
 from sqlalchemy.orm import Session
 
+from dfgctl import RESULTS_VERSION
 from dfgctl.errors import LeaseLostError
 from dfgctl.records import PRECISIONS, Claim, Run
 from dfgctl.registry import models
@@ -23,6 +24,10 @@ PRECISION = func.coalesce(
     models.Run.spec["settings", "numerics", "precision"].as_string(), PRECISIONS[0]
 )
 """A run's precision, as ``RunSpec.precision`` has it."""
+
+
+VERSION = models.Run.spec["results_version"].as_integer()
+"""The code's results that a run's identity speaks of."""
 
 
 class Queue(Outcomes, Reader):
@@ -214,9 +219,16 @@ class Queue(Outcomes, Reader):
     @lasting
     def passed_by(self, plan: str | None, precisions: Collection[str]) -> dict[str, int]:
         """Count the queued runs whose precision is none of those, by precision."""
-        wanted = (models.Run.status == "queued") & _of_plan(plan) & PRECISION.not_in(precisions)
+        wanted = _queued(plan) & PRECISION.not_in(precisions)
         with self._reading() as session:
             return dict(Counter(session.scalars(select(PRECISION).where(wanted))))
+
+    @lasting
+    def of_other_versions(self, plan: str | None) -> dict[int, int]:
+        """Count the queued runs that this code would give other results, by their version."""
+        wanted = (models.Run.status == "queued") & _of_plan(plan) & (VERSION != RESULTS_VERSION)
+        with self._reading() as session:
+            return dict(Counter(session.scalars(select(VERSION).where(wanted))))
 
     @lasting
     def beat(self, claim: Claim) -> frozenset[int]:
@@ -242,7 +254,9 @@ ORDER = (models.Run.queued_at, models.Run.id)
 
 
 def _queued(plan: str | None) -> ColumnElement[bool]:
-    return (models.Run.status == "queued") & _of_plan(plan)
+    """Say which runs are wanted: those of another results version would break their identity."""
+    ours = VERSION == RESULTS_VERSION
+    return (models.Run.status == "queued") & ours & _of_plan(plan)
 
 
 def _alike(first: models.Run) -> ColumnElement[bool]:

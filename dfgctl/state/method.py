@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dfgctl.clock import Clock
 from dfgctl.methods.base import Method
 from dfgctl.state.made import Made
 from dfgctl.state.restoring import Reader
@@ -95,8 +94,6 @@ class MethodState:
         nodes = [c["attributes"] for c in contents]
         now = self._attributes()
         for name in dict.fromkeys([*now, *(name for n in nodes for name in n)]):
-            if isinstance(now.get(name), Clock) and not any(name in n for n in nodes):
-                continue  # saved before methods had one
             setattr(self._method, name, reader.value([n[name] for n in nodes], now.get(name)))
         cpu = torch.device("cpu")
         aside = []

@@ -125,6 +125,38 @@ def test_deterministic_algorithms_are_products_without_a_look_at_the_clock(anywh
     torch.testing.assert_close(got, torch.stack([network(x[0]), network(x[1])]))
 
 
+def test_timing_moves_no_global_generator_and_counts_what_is_needed_alone(anywhere, monkeypatch):
+    ways = []
+    for name in ("by_library", "by_products"):
+        original = getattr(Shape, name)
+        monkeypatch.setattr(
+            Shape,
+            name,
+            lambda self, x, w, original=original: ways.append(self.learned) or original(self, x, w),
+        )
+    network, x = Both(), torch.randn(2, 3, 2, 8, 8)
+    before = torch.get_rng_state()
+    with anywhere(2), torch.no_grad():
+        torch.vmap(network)(x)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert set(ways) == {False}
+    with anywhere(2):
+        torch.vmap(network)(x)
+    assert [s.learned for s in convolutions.chosen()] == [False, False, True, True]
+
+
+def test_a_way_that_there_is_no_memory_for_is_not_chosen(anywhere, monkeypatch):
+    def out(self, x, w):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Shape, "by_products", out)
+    network, x = Both().double(), torch.randn(2, 3, 2, 8, 8, dtype=torch.float64)
+    with anywhere(2):
+        got = torch.vmap(network)(x)
+    torch.testing.assert_close(got, torch.stack([network(x[0]), network(x[1])]))
+    assert set(convolutions.chosen().values()) == {"library"}
+
+
 @pytest.mark.parametrize(
     "change", [{"groups": 2}, {"dilation": 2}, {"stride": (1, 2)}, {"padding": "same"}]
 )

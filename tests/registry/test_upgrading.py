@@ -165,7 +165,9 @@ def test_a_finished_run_of_an_older_version_is_not_queued_again(opened: Registry
     assert len(finished) == 2
 
 
-def test_runs_in_every_state_stay_so(older: Path, version: str) -> None:
+def test_runs_in_every_state_stay_so(
+    older: Path, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if version == "0001":
         pytest.skip("it has finished runs only")
     registry = Registry(str(older))
@@ -176,9 +178,15 @@ def test_runs_in_every_state_stay_so(older: Path, version: str) -> None:
     assert failed.card is not None
     assert [m.step for m in registry.measurements(running.id, 1)] == [0]
     assert registry.expire() == 1  # its worker is long gone
+    # Another results version would break what their identity says.
+    assert registry.claim(None, 3, "me", "CPU", {}) is None
+    assert registry.next_queued(None) is None
+    assert registry.of_other_versions(None) == {1: 2}
+    monkeypatch.setattr("dfgctl.registry.queue.RESULTS_VERSION", 1)
     claim = registry.claim(None, 3, "me", "CPU", {})
     assert claim is not None
     assert [r.id for r in claim.runs] == [running.id, queued.id]
+    assert registry.of_other_versions(None) == {}
     registry.close()
 
 
