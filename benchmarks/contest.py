@@ -18,15 +18,15 @@ import numpy as np
 import plain
 import torch
 
+from dfgctl.bench.pictures import random_source
 from dfgctl.data import sources
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.catalog import DATASETS
 from dfgctl.data.imbalance import Ratio, class_counts, combination_at
 from dfgctl.data.views import VIEWS
 from dfgctl.errors import DfgctlError
-from dfgctl.lookup import METHODS, backbone_of
-from dfgctl.methods.base import SourceWeights
-from dfgctl.networks.backbones import seeded
+from dfgctl.ledger import readings_of
+from dfgctl.lookup import METHODS
 from dfgctl.recipe import Recipe
 from dfgctl.records import RunSpec
 from dfgctl.settings import METHOD_SECTIONS
@@ -114,25 +114,15 @@ class Contest:
         available = np.bincount(data.train_labels, minlength=DATASETS[spec.dataset].class_count)
         ratio = Ratio.parse(spec.ratio)
         counts = class_counts(available.tolist(), spec.combination, ratio, spec.majority_count)
-        source = random_source(spec, len(counts)) if METHODS[spec.method].needs_source else None
+        source = None
+        if METHODS[spec.method].needs_source:
+            source = random_source(spec.backbone, readings_of(spec), len(counts))
         if not contender.plain:
             cpu = torch.device("cpu")
             # As a run of its own would be: evaluations and all that is set up are not timed.
             return Trainer([spec], [counts], data, source, cpu, torch.float32).step
         state, workers = source.state if source else None, contender.workers
         return plain.make(spec, counts, data, state, workers=workers, steps=self.order()).step
-
-
-def random_source(spec: RunSpec, classes: int) -> SourceWeights:
-    """Return a source network with random weights: what it knows changes no time."""
-    network = backbone_of(spec)
-    parts = {"E": network.extractor, "C": lambda: network.classifier(classes)}
-    state = {
-        f"{letter}.{name}": tensor
-        for letter, make in parts.items()
-        for name, tensor in seeded(make, 1, letter).state_dict().items()
-    }
-    return SourceWeights(state, classes)
 
 
 class Child:

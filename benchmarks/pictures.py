@@ -24,8 +24,9 @@ from dfgctl import seeding
 from dfgctl.data.ahead import DRAWS_PER_STEP, Ahead
 from dfgctl.data.batches import Batches, Images
 from dfgctl.data.folders import Listing, Picture
-from dfgctl.data.pictures import cores, prepare
+from dfgctl.data.pictures import prepare
 from dfgctl.data.views import VIEWS
+from dfgctl.processor import cores
 
 VIEW = VIEWS["resnet50"]
 

@@ -22,11 +22,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dfgctl import provenance
+from dfgctl import processor, provenance
 from dfgctl import recipe as recipes
 from dfgctl.data.catalog import DATASETS
 from dfgctl.data.manifest import ChecksumCache, manifest, missing_files
-from dfgctl.doctor.machine import cores as cores_here
 from dfgctl.errors import DfgctlError, InputError
 from dfgctl.records import METHODS
 
@@ -45,7 +44,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting")
     add("--steps", type=int, default=20, help="of a round; for dfg whole cycles of n_C2 [20]")
     add("--rounds", type=int, default=5, help="[5]")
-    add("--cores", type=int, default=cores_here(), help="default: those there are")
+    add("--cores", type=int, default=processor.cores(), help="default: those there are")
     add("--workers", type=int, default=2, help="that load images; 0 to leave this out [2]")
     add("--json", action="store_true")
     chosen = parser.parse_args(given)
@@ -155,22 +154,12 @@ def machine(cores: int) -> dict[str, Any]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["python", *sys.argv]),
         "machine": platform.node(),
-        "processor": processor(),
+        "processor": processor.name(),
         "cores": cores,
         "cores_of_the_machine": os.cpu_count(),
         **{key: made_with[key] for key in ("dfgctl", "commit", "dirty", "python", "platform")},
         "torch": made_with["packages"]["torch"],
     }
-
-
-def processor() -> str:
-    """Return the processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def text(found: dict[str, Any]) -> str:

@@ -1,6 +1,8 @@
 """Classifies the test and validation images of a pack in training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -58,6 +60,29 @@ class Evaluator:
         self.waiting = Waiting(self.device)
         self.replicas, self.classes, self.chunk = replicas, classes, chunk
         self.view, self.readings, self.dtype = view, readings, dtype
+
+    @contextmanager
+    def only(self, chunks: int) -> Iterator[float]:
+        """Look at no more than so many chunks of test and of held-out images meanwhile.
+
+        Args:
+            chunks: the chunks, at least 1.
+
+        Yields:
+            Their share of all images that an evaluation goes through, in (0, 1].
+        """
+        test, validation, whole = self.test, self.validation, self._images()
+        most = chunks * self.chunk
+        self.test = replace(test, pixels=test.pixels[:most], labels=test.labels[:most])
+        self.validation = [held_out[:most] for held_out in validation]
+        try:
+            yield self._images() / whole
+        finally:
+            self.test, self.validation = test, validation
+
+    def _images(self) -> int:
+        """Return how many images of a replica an evaluation goes through."""
+        return len(self.test.labels) + max((len(v) for v in self.validation), default=0)
 
     def tested(self, classify: Classify) -> tuple[Tensor, Tensor]:
         """Count the test images, (R, K, K), and take their mean loss, (R,); see ``_confusion``."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from dfgctl.clock import Clock
+from dfgctl.devices import is_memory
 from dfgctl.methods.base import Method
 from dfgctl.state import Tally
 
@@ -154,6 +155,11 @@ class Stepper:
         self._phases: dict[Hashable, _Phase] = {}
         self.problem = ""
 
+    @property
+    def records(self) -> int:
+        """How many phases are recorded by now."""
+        return sum(phase.replay is not None for phase in self._phases.values())
+
     def forget(self) -> None:
         """Forget all recordings: the method's tensors may be others from here on."""
         self._phases.clear()
@@ -207,6 +213,8 @@ class Stepper:
         try:
             phase.replay = self.recorder.record(work)
         except Exception as error:
+            if is_memory(error):
+                raise  # a smaller pack is faster than one without recordings
             self._give_up(error)
         if phase.replay is None:
             self._plain(step)

@@ -31,9 +31,13 @@ LAYERS = {
     2: ("methods",),
     1: (
         *("recipe", "setting_keys", "templates", "plugins", "pack", "networks", "losses"),
-        *("attention", "clock", "data", "draws", "metrics", "memory", "numerics"),
+        *("attention", "clock", "data", "devices", "draws", "metrics", "memory", "numerics"),
+        "phases",
     ),
-    0: ("records", "errors", "seeding", "settings", "provenance", "ledger", "__init__"),
+    0: (
+        *("records", "errors", "seeding", "settings", "provenance", "processor", "ledger"),
+        "__init__",
+    ),
 }
 LAYER = {room: layer for layer, rooms in LAYERS.items() for room in rooms}
 

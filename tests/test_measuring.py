@@ -1,6 +1,5 @@
 """A measuring goes through every phase of a method, and counts each by its share."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,17 +11,9 @@ from specs import spec
 
 from dfgctl import measuring, plugins
 from dfgctl.data.arrays import ImageArrays
+from dfgctl.devices import CudaMeter, HostMeter, is_memory, meter_of
 from dfgctl.lookup import backbone_of
-from dfgctl.measuring import (
-    CudaMeter,
-    HostMeter,
-    Phase,
-    is_memory,
-    measure,
-    meter_of,
-    phases_of,
-    shortened,
-)
+from dfgctl.measuring import measure, shortened
 from dfgctl.methods.base import SourceWeights
 from dfgctl.networks.backbones import seeded
 from dfgctl.training import Trainer
@@ -62,53 +53,6 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(measuring, "Trainer", Watched)
     return done
-
-
-def shares(phases: list[Phase]) -> float:
-    return sum(phase.share for phase in phases)
-
-
-# Phases
-
-
-def test_dfg_s_phases_are_those_of_its_three_counters() -> None:
-    made = spec("dfg", steps=20_000, own={"n_C1": 2, "n_C2": 10, "n_W": 5000})
-    phases = phases_of(made, most=3)
-    assert [p.steps for p in phases] == [(1, 3, 5), (2, 4, 6), (10, 20, 30), (5000, 10000, 15000)]
-    assert [p.share for p in phases] == pytest.approx([0.5, 0.4, 0.0998, 0.0002])
-
-
-def test_a_phase_that_never_comes_is_none() -> None:
-    made = spec("dfg", steps=9, own={"n_C1": 2, "n_C2": 10, "n_W": 5000})
-    assert [p.steps for p in phases_of(made, most=2)] == [(1, 3), (2, 4)]
-
-
-def test_difa_s_phases_are_its_stages() -> None:
-    made = spec("difa", steps=100, own={"share_0": 0.4, "share_1": 0.3})
-    assert phases_of(made, most=2) == [
-        Phase(0.4, (1, 2)),
-        Phase(0.3, (41, 42)),
-        Phase(0.3, (71, 72)),
-    ]
-
-
-def test_a_falling_rate_makes_a_phase_of_its_own() -> None:
-    made = spec("original", steps=10, own={"lr_decay_step": 8})
-    assert phases_of(made, most=2) == [Phase(0.8, (1, 2)), Phase(0.2, (9, 10))]
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_all_steps_are_in_a_phase(method: str) -> None:
-    assert shares(phases_of(spec(method, steps=137), most=2)) == pytest.approx(1)
-
-
-def test_of_one_s_own_method_steps_are_taken_in_their_order() -> None:
-    code = {"class": "cheap_method:Cheap", "sections": []}
-    made = spec(steps=50)
-    settings = {"cheap": {}, "code": {**code, "sha256": plugins._checksum(Cheap)}}
-    made = replace(made, method="cheap", settings=settings)
-    assert phases_of(made, most=3) == [Phase(1.0, (1, 2, 3))]
-    assert shortened(made) == made
 
 
 # Measuring
@@ -166,22 +110,6 @@ def test_the_time_of_a_step_is_each_phase_s_by_its_share(
     assert measured().peak_bytes is None
 
 
-def test_held_out_images_are_part_of_an_evaluation(few: ImageArrays) -> None:
-    made = spec("original", steps=4, validation=0.25)
-    seen: list[int] = []
-    trainer = Trainer([made], [COUNTS], few, None, CPU, torch.float32)
-    trainer.evaluator.chunk = 10
-    held_out = len(trainer.evaluator.validation[0])
-    assert held_out > 10
-    assert measuring._cut(trainer, 1) == pytest.approx(20 / (60 + held_out))
-    trainer.method.classify, classify = (  # type: ignore[method-assign]
-        lambda x: (seen.append(x.shape[1]), classify(x))[1],
-        trainer.method.classify,
-    )
-    trainer.evaluate(4)
-    assert seen == [10, 10]
-
-
 def test_a_measuring_that_is_to_stop_stops_between_steps(
     few: ImageArrays, steps: list[int]
 ) -> None:
@@ -205,73 +133,15 @@ def test_a_shortened_run_weighs_a_chunk_of_images_and_trains_a_head_once() -> No
     assert spec("dfg").settings["reg"]["head_epochs"] == 10  # nothing was changed in place
 
 
-# Meters
+def test_a_method_of_one_s_own_is_measured_as_it_is() -> None:
+    code = {"class": "cheap_method:Cheap", "sections": []}
+    made = spec(steps=50)
+    settings = {"cheap": {}, "code": {**code, "sha256": plugins._checksum(Cheap)}}
+    made = replace(made, method="cheap", settings=settings)
+    assert shortened(made) == made
 
 
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (torch.OutOfMemoryError("too large"), True),
-        (MemoryError(), True),
-        (RuntimeError("CUDA error: out of memory"), True),
-        (RuntimeError("cuDNN error: CUBLAS_STATUS_ALLOC_FAILED"), True),
-        (RuntimeError("of another kind"), False),
-        (ValueError("CUDA error: out of memory"), False),
-    ],
-)
-def test_what_says_that_memory_ran_out(error: Exception, told: bool) -> None:
-    assert is_memory(error) is told
-
-
-def test_a_cpu_s_memory_is_not_measured() -> None:
-    meter = meter_of(CPU)
-    assert isinstance(meter, HostMeter)
-    assert not meter.measures
-    assert meter.available() == meter.total > 2**20
-
-
-@pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A CUDA device as PyTorch tells of it."""
-    state: dict[str, Any] = {"free": 60, "total": 100, "held": 30, "used": 10, "peak": 35}
-
-    def empty_cache() -> None:
-        state["free"] += state["held"] - state["used"]
-        state["held"] = state["used"]
-
-    def reset(_: Any) -> None:
-        state["peak"] = state["held"]
-
-    fakes: dict[str, Callable[..., Any]] = {
-        "mem_get_info": lambda _: (state["free"], state["total"]),
-        "memory_reserved": lambda _: state["held"],
-        "max_memory_reserved": lambda _: state["peak"],
-        "empty_cache": empty_cache,
-        "reset_peak_memory_stats": reset,
-        "synchronize": lambda _: None,
-    }
-    for name, fake in fakes.items():
-        monkeypatch.setattr(torch.cuda, name, fake)
-    return state
-
-
-def test_what_this_process_holds_is_its_to_use_and_what_others_hold_is_not(
-    cuda: dict[str, Any],
-) -> None:
-    meter = meter_of(torch.device("cuda", 0))
-    assert isinstance(meter, CudaMeter)
-    assert (meter.measures, meter.total) == (True, 100)
-    assert meter.available() == 90  # others hold 10
-    cuda["free"] -= 50
-    assert meter.available() == 40
-
-
-def test_a_peak_is_what_was_held_since_the_last_look(cuda: dict[str, Any]) -> None:
-    meter = meter_of(torch.device("cuda"))
-    assert meter.peak() == 35
-    meter.reset()
-    assert meter.peak() == 10
-    meter.wait()
+# On a device
 
 
 @pytest.mark.gpu

@@ -6,6 +6,7 @@ from torch import nn
 
 from dfgctl.settings import DeltaSettings, RegSettings
 from plain.data import Draw
+from plain.descent import descend
 from plain.given import Given
 from plain.regulariser import Regulariser
 
@@ -33,7 +34,5 @@ class PlainDelta:
         entropy = F.cross_entropy(self.C.head(self.C.hidden(conv)), y)
         omega = self.regulariser.of_E(features, source_features)
         omega = omega + self.regulariser.of_C(conv, source_conv, self.C.head)
-        self.optimizer.zero_grad()
-        (entropy + omega).backward()
-        self.optimizer.step()
+        descend(self.optimizer, entropy + omega)
         return {"loss": entropy.item(), "omega": omega.item()}

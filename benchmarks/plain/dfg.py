@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from dfgctl.settings import DfgSettings, RegSettings
 from plain.attention import filter_weights
 from plain.data import Draw
+from plain.descent import descend
 from plain.given import Given
 from plain.networks import Discriminator, Generator
 from plain.penalty import gradient_penalty
@@ -47,25 +48,25 @@ class PlainDfg:
             epsilon = self.given.uniform("interpolation", step * s.n_D + t, (s.batch_size,))
             penalty = gradient_penalty(self.D, real, fake, epsilon)
             loss = self.D(fake).mean() - self.D(real).mean() + s.gp_lambda * penalty  # Eq. 1
-            losses["L_D"] = self.descend(self.adam_D, loss)  # line 9
+            losses["L_D"] = descend(self.adam_D, loss)  # line 9
 
         z, y_hat = self.noise(step, s.n_D)  # line 10
         x, y = next(self.batches)  # line 11
         loss = -self.D(self.generate(z, y_hat)).mean()  # Eq. 2
-        losses["L_G"] = self.descend(self.adam_G, loss)  # line 12
+        losses["L_G"] = descend(self.adam_G, loss)  # line 12
         if step % s.n_C1 == 0 or step % s.n_C2 == 0:
             source_features, source_conv = self.regulariser.source_maps(x)
 
         if step % s.n_C1 == 0:  # line 13
             real = self.E(x).detach()
             loss = self.joint_loss(real, y, self.generate(z, y_hat), y_hat)  # line 14
-            losses["L_C^c"] = self.descend(self.adam_G, loss)  # line 15
+            losses["L_C^c"] = descend(self.adam_G, loss)  # line 15
             features = self.E(x)
             loss = F.cross_entropy(self.C(features), y)  # Eq. 3
             loss = loss + self.regulariser.of_E(features, source_features)
-            losses["L_E"] = self.descend(self.adam_E, loss)  # line 16
+            losses["L_E"] = descend(self.adam_E, loss)  # line 16
             loss = self.real_loss(self.E(x).detach(), y, source_conv)  # Eq. 4a
-            losses["L_C^r"] = self.descend(self.adam_C, loss)  # line 17
+            losses["L_C^r"] = descend(self.adam_C, loss)  # line 17
 
         if step % s.n_C2 == 0:  # line 18
             real, fake = self.E(x).detach(), self.generate(z, y_hat).detach()
@@ -74,7 +75,7 @@ class PlainDfg:
             loss = s.alpha * self.real_loss(real, y, source_conv)
             loss = loss + s.beta * generated + s.gamma * joint  # Eq. 4
             losses["L_C^g"] = generated.item()
-            losses["L_C"] = self.descend(self.adam_C, loss)  # line 20
+            losses["L_C"] = descend(self.adam_C, loss)  # line 20
 
         if step % s.n_W == 0:  # line 21
             images = self.given.all_images(s.weight_images)
@@ -82,14 +83,6 @@ class PlainDfg:
             mixed = s.rho * self.W_source + (1 - s.rho) * target  # Eq. 7
             self.W_star = torch.where(mixed > s.delta, mixed, 0.0)  # lines 23 to 25
         return losses
-
-    @staticmethod
-    def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
-        """Take one step down a loss, and return it."""
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
 
     def noise(self, step: int, t: int) -> tuple[Tensor, Tensor]:
         """Draw noise (B, noise) on [-1, 1] and labels (B,)."""

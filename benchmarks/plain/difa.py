@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dfgctl.settings import DifaSettings
 from plain.data import Draw
+from plain.descent import descend
 from plain.given import Given
 from plain.networks import FeatureCritic, MixtureGenerator
 from plain.penalty import gradient_penalty
@@ -64,7 +65,7 @@ class PlainDifa:
         """Stage 0: plain training on the target."""
         x, y = next(self.batches)
         loss = F.cross_entropy(self.C(self.E(x)), y)
-        return {"loss": self.descend(self.adam_whole, loss)}
+        return {"loss": descend(self.adam_whole, loss)}
 
     def train_generator(self, step: int) -> dict[str, float]:
         """Stage 1: S against a critic that sees the class."""
@@ -76,10 +77,10 @@ class PlainDifa:
             epsilon = self.epsilon(step, t)
             penalty = gradient_penalty(lambda f, hot=hot: self.D_S(f, hot), real, fake, epsilon)
             loss = self.D_S(fake, hot).mean() - self.D_S(real, hot).mean()
-            loss_D = self.descend(self.adam_D_S, loss + s.gp_lambda * penalty)
+            loss_D = descend(self.adam_D_S, loss + s.gp_lambda * penalty)
         _, y = next(self.batches)
         loss = -self.D_S(self.generate(y, step, s.n_D), self.one_hot(y)).mean()
-        return {"L_D_S": loss_D, "L_S": self.descend(self.adam_S, loss)}
+        return {"L_D_S": loss_D, "L_S": descend(self.adam_S, loss)}
 
     def adapt(self, step: int) -> dict[str, float]:
         """Stage 2: the encoder against a critic to S's features, the head on balanced ones."""
@@ -89,9 +90,9 @@ class PlainDifa:
             real, fake = self.generate(y, step, t).detach(), self.features(x).detach()
             penalty = gradient_penalty(self.D_E, real, fake, self.epsilon(step, t))
             loss = self.D_E(fake).mean() - self.D_E(real).mean() + s.gp_lambda * penalty
-            loss_D = self.descend(self.adam_D_E, loss)
+            loss_D = descend(self.adam_D_E, loss)
         x, y = next(self.batches)
-        loss_E = self.descend(self.adam_encoder, -self.D_E(self.features(x)).mean())
+        loss_E = descend(self.adam_encoder, -self.D_E(self.features(x)).mean())
 
         u = self.given.uniform("generated labels", step, (s.batch_size,))
         y_hat = torch.searchsorted(self.bounds[:-1], u, right=True)
@@ -99,15 +100,7 @@ class PlainDifa:
         entropy_r = F.cross_entropy(self.C.head(real), y)
         entropy_g = F.cross_entropy(self.C.head(fake), y_hat)
         loss = (entropy_r + self.share * entropy_g) / (1 + self.share)
-        return {"L_D_E": loss_D, "L_E": loss_E, "L_H": self.descend(self.adam_head, loss)}
-
-    @staticmethod
-    def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
-        """Take one step down a loss, and return it."""
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
+        return {"L_D_E": loss_D, "L_E": loss_E, "L_H": descend(self.adam_head, loss)}
 
     def features(self, x: Tensor) -> Tensor:
         """Return the last hidden layer of images, (B, 84)."""

@@ -6,6 +6,7 @@ from torch import nn
 
 from dfgctl.settings import OriginalSettings
 from plain.data import Draw
+from plain.descent import descend
 from plain.given import Given
 
 
@@ -26,7 +27,4 @@ class PlainOriginal:
         """Train one step."""
         x, y = next(self.batches)
         loss = F.cross_entropy(self.C(self.E(x)), y)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        return {"loss": loss.item()}
+        return {"loss": descend(self.optimizer, loss)}

@@ -19,7 +19,7 @@ from dfgctl.errors import InputError
 def answer(job: Job) -> Row | InputError:
     """Measure a job; what goes wrong is part of the answer."""
     from dfgctl.bench.measure import measure
-    from dfgctl.measuring import is_memory
+    from dfgctl.devices import is_memory
 
     try:
         return measure(job)

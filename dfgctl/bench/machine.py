@@ -2,15 +2,10 @@
 
 import platform
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from dfgctl import provenance
-from dfgctl.doctor.machine import cores
-
-CPUINFO = Path("/proc/cpuinfo")
+from dfgctl import processor, provenance
 
 
 def described() -> dict[str, Any]:
@@ -19,8 +14,8 @@ def described() -> dict[str, Any]:
     return {
         "host": platform.node(),
         "platform": made_with["platform"],
-        "cpu": cpu_name(),
-        "cores": cores(),
+        "cpu": processor.name(),
+        "cores": processor.cores(),
         "python": made_with["python"],
         "torch": made_with["packages"]["torch"],
         "dfgctl": made_with["dfgctl"],
@@ -29,12 +24,3 @@ def described() -> dict[str, Any]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": ["dfgctl", *sys.argv[1:]],
     }
-
-
-def cpu_name() -> str:
-    """Return the processor's name."""
-    with suppress(OSError):
-        for line in CPUINFO.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -4,27 +4,23 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import torch
 
-from dfgctl.bench import abilities, flops
-from dfgctl.bench.device import (
-    Memory,
-    busy_seconds,
-    described,
-    matmul_per_second,
-    synchronised,
-)
-from dfgctl.bench.phases import Phase, evaluations, phases
+from dfgctl.bench import flops
+from dfgctl.bench.device import busy_seconds, matmul_per_second, synchronised
 from dfgctl.bench.pictures import load, random_source
 from dfgctl.bench.records import NO_GRAPHS, Effort, Job, Row
+from dfgctl.devices import Meter, device_name, meter_of
 from dfgctl.ledger import readings_of
 from dfgctl.lookup import sections_of
+from dfgctl.phases import Stretch, evaluations, stretches
 from dfgctl.training import Trainer
 
 WARM_UP = 3
-"""Steps of each phase before any is timed, at the least."""
+"""Steps of each stretch before any is timed, at the least."""
 
 EVALUATED_CHUNKS = 4
 """Parts of the test set that are evaluated; the time of all of it follows."""
@@ -33,8 +29,8 @@ EVALUATED_CHUNKS = 4
 def measure(job: Job, build: Callable[..., Trainer] = Trainer) -> Row:
     """Measure a pack: set-up, steps, an evaluation, memory, and what the device did meanwhile.
 
-    Its steps are true ones, in the order in which a run takes them, but of each phase only as many
-    as are timed; what is learned is thrown away.
+    Its steps are true ones, in the order in which a run takes them, but of each stretch only as
+    many as are timed; what is learned is thrown away.
 
     Args:
         job: the pack.
@@ -53,54 +49,53 @@ def measure(job: Job, build: Callable[..., Trainer] = Trainer) -> Row:
     if job.source_classes is not None:
         source = random_source(spec.backbone, readings_of(spec), job.source_classes)
     best = matmul_per_second(device, job.precision)  # now: later there may be no room for it
-    memory = Memory(device)
+    meter = meter_of(device)
+    meter.reset()
 
     start = synchronised(device)
-    trainer = build(
+    made = build(
         [run.spec for run in job.runs],
         [run.class_counts for run in job.runs],
         data,
         source,
         device,
         torch.float32,
-        **abilities.graph_options(job.graphs),
+        graphs=job.graphs,
     )
-    setup = synchronised(device) - start
-    try:
-        row = _measured(job, trainer, device, memory, setup)
-        return replace(row, matmul_per_second=best)
-    finally:
-        abilities.close(trainer)
+    with closing(made) as trainer:
+        setup = synchronised(device) - start
+        row = _measured(job, trainer, device, meter, setup)
+    return replace(row, matmul_per_second=best)
 
 
-def _measured(
-    job: Job, trainer: Trainer, device: torch.device, memory: Memory, setup: float
-) -> Row:
+def _measured(job: Job, trainer: Trainer, device: torch.device, meter: Meter, setup: float) -> Row:
     """Measure a pack that is set up, which took some seconds."""
     spec = job.runs[0].spec
-    usual, rare = phases(spec)
+    usual, rare = stretches(spec)
     steps = Steps(trainer, usual, device)
     warm_up = steps.warm_up(twice=job.graphs)
-    if job.graphs and (why := abilities.unrecorded(trainer)) is not None:
+    if job.graphs and not trainer.stepper.records:
+        why = trainer.stepper.problem or "nothing says which of its steps are alike"
+        if not trainer.images.at_hand:
+            why = "its pictures lie in the host's memory"
         return Row.of(job, NO_GRAPHS, f"its steps cannot be recorded ({why})")
     rounds, idle, waiting = steps.rounds(job.effort)
     timed = steps.timed
     rare_seconds = steps.seconds([rare.first]) if rare else None
     evaluation = evaluated(trainer, device, job.info.test if job.synthetic else None)
-    peak, reserved = memory.peak()
+    used, held = meter.used(), meter.peak()
 
     per_step = statistics.median(rounds)
     if device.type == "cuda":
         idle = max(0.0, 1 - steps.busy() / per_step)
     flop = None if job.graphs else steps.flop()  # replays call no operator to be counted
-    name, total = described(device)
     pack, count, rarely = len(job.runs), evaluations(spec), rare.count if rare else 0
     training = (spec.steps - rarely) * per_step + rarely * (rare_seconds or 0.0)
     whole = setup + training + count * evaluation
     return replace(
         Row.of(job),
-        device_name=name,
-        device_memory=total,
+        device_name=device_name(device),
+        device_memory=meter.total if meter.measures else None,
         threads=torch.get_num_threads(),
         batch_size=sections_of(spec)[0].batch_size,
         steps=spec.steps,
@@ -120,8 +115,8 @@ def _measured(
         evaluation_share=count * evaluation / whole,
         run_seconds=whole,
         runs_per_hour=3600 * pack / whole,
-        peak_memory=peak,
-        reserved_memory=reserved,
+        peak_memory=used,
+        reserved_memory=held,
         idle_share=idle,
         waiting_share=waiting,
         flop_per_step=None if flop is None else round(flop),
@@ -133,23 +128,23 @@ class Steps:
 
     Args:
         trainer: the trainer.
-        parts: the phases of its run.
+        parts: the stretches of its run.
         device: where it trains.
 
     Attributes:
         timed: steps that were timed in rounds.
     """
 
-    def __init__(self, trainer: Trainer, parts: Sequence[Phase], device: torch.device) -> None:
+    def __init__(self, trainer: Trainer, parts: Sequence[Stretch], device: torch.device) -> None:
         self.trainer, self.parts, self.device = trainer, parts, device
         self.timed = 0
         self._cycles = {part: part.cycles() for part in parts}
-        self._cycle_seconds: dict[Phase, float] = {}
+        self._cycle_seconds: dict[Stretch, float] = {}
         total = sum(part.count for part in parts)
         self._shares = {part: part.count / total for part in parts}
 
-    def take(self, part: Phase) -> None:
-        """Train one cycle of a phase."""
+    def take(self, part: Stretch) -> None:
+        """Train one cycle of a stretch."""
         for step in next(self._cycles[part]):
             self.trainer.step(step)
 
@@ -176,7 +171,7 @@ class Steps:
         return ended - start
 
     def rounds(self, effort: Effort) -> tuple[list[float], float, float]:
-        """Train in rounds, each a part of a whole run: all phases, by their shares.
+        """Train in rounds, each a part of a whole run: all stretches, by their shares.
 
         Returns:
             Seconds a step of each round; the share of the cores' time that the process left unused;
@@ -184,7 +179,7 @@ class Steps:
         """
         cycles = {part: self._cycles_of(part, effort) for part in self.parts}
         found, wall = [], 0.0
-        waited, busy = abilities.waited(self.trainer), time.process_time()
+        waited, busy = self.trainer.waited, time.process_time()
         for _ in range(effort.rounds):
             per_step = 0.0
             for part, count in cycles.items():
@@ -195,23 +190,23 @@ class Steps:
                 self.timed += len(numbers)
             found.append(per_step)
         used = (time.process_time() - busy) / (wall * torch.get_num_threads())
-        waiting = (abilities.waited(self.trainer) - waited) / wall
+        waiting = (self.trainer.waited - waited) / wall
         return found, min(1.0, max(0.0, 1 - used)), min(1.0, waiting)
 
     def busy(self) -> float:
-        """Train one more cycle of each phase; return the seconds a step that a GPU worked."""
+        """Train one more cycle of each stretch; return the seconds a step that a GPU worked."""
         return self._weighed(lambda part: busy_seconds(lambda: self.take(part), self.device))
 
     def flop(self) -> float:
-        """Train one more cycle of each phase; return the FLOP of a step."""
+        """Train one more cycle of each stretch; return the FLOP of a step."""
         return self._weighed(lambda part: flops.count(lambda: self.take(part)))
 
-    def _weighed(self, of_cycle: Callable[[Phase], float]) -> float:
-        """Return what a cycle of each phase comes to, a step, weighed by the phases' shares."""
+    def _weighed(self, of_cycle: Callable[[Stretch], float]) -> float:
+        """Return what a cycle of each stretch comes to, a step, weighed by their shares."""
         return sum(self._shares[part] * of_cycle(part) / part.cycle for part in self.parts)
 
-    def _cycles_of(self, part: Phase, effort: Effort) -> int:
-        """Return how many cycles of a phase a round has."""
+    def _cycles_of(self, part: Stretch, effort: Effort) -> int:
+        """Return how many cycles of a stretch a round has."""
         share = self._shares[part]
         if effort.steps is not None:
             return max(1, math.ceil(effort.steps * share / part.cycle))
@@ -227,18 +222,13 @@ def evaluated(trainer: Trainer, device: torch.device, images: int | None = None)
         device: where it trains.
         images: how many test images there are; None for those that the trainer has.
     """
-    evaluator = trainer.evaluator
-    every = evaluator.test
-    count = min(len(every.labels), EVALUATED_CHUNKS * evaluator.chunk)
-    evaluator.test = replace(every, pixels=every.pixels[:count], labels=every.labels[:count])
-    try:
+    with trainer.evaluator.only(EVALUATED_CHUNKS) as share:
         trainer.evaluate(0)  # reads what the steps have left, and warms up
         start = synchronised(device)
         trainer.evaluate(0)
         seconds = synchronised(device) - start
-    finally:
-        evaluator.test = every
-    return seconds * (images or len(every.labels)) / count
+    scale = 1.0 if images is None else images / len(trainer.evaluator.test.labels)
+    return scale * seconds / share
 
 
 def spread(rounds: Sequence[float]) -> float | None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from dfgctl.bench import abilities
 from dfgctl.bench.records import Effort, Job
 from dfgctl.data.catalog import DATASETS, DatasetInfo, dataset
 from dfgctl.data.checksums import ChecksumCache
@@ -17,6 +16,7 @@ from dfgctl.dispatch.request import Checked, Request, check
 from dfgctl.errors import DataMissingError, InputError, UnknownNameError
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.recipe import Recipe, load
+from dfgctl.records import PRECISIONS
 
 RANDOM_BYTES = 256 * 2**20
 """Random pictures take so much memory at the most."""
@@ -155,6 +155,28 @@ def checked(
     return found
 
 
+def check_precisions(choice: Choice) -> None:
+    """Check that all devices have all precisions.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+        InputError: there is, but not here.
+    """
+    import torch
+
+    from dfgctl.numerics import check_precision
+
+    for device, precision in product(choice.devices, choice.precisions):
+        if precision not in PRECISIONS:
+            raise UnknownNameError("precision", precision, PRECISIONS)
+        check_precision(torch.device(device), precision)
+
+
+def in_precision(checked: Checked, precision: str) -> Checked:
+    """Return the same runs in another precision."""
+    return replace(checked, request=replace(checked.request, precision=precision))
+
+
 def plan(checked: Checked, subject: Subject, weights: str | None = None) -> plans.Plan:
     """Plan the runs that are measured, with a source network that is random.
 
@@ -176,19 +198,14 @@ def jobs(subject: Subject, checked: Checked, choice: Choice) -> list[Job]:
     Raises:
         InputError: a class cannot have as many images as was asked for, or a precision is not here.
     """
-    runs = plan(checked, subject).runs
+    check_precisions(choice)
     source = DATASETS[checked.source].class_count
     found = []
     for device, precision in product(choice.devices, choice.precisions):
-        abilities.check_precision(precision, device)
-        graphs = not choice.eager and device != "cpu" and abilities.has_graphs()
-        modes = (False, True) if graphs else (False,)
+        runs = plan(in_precision(checked, precision), subject).runs
+        modes = (False,) if choice.eager or device == "cpu" else (False, True)
         for method, mode in product(checked.methods, modes):
-            own = [
-                replace(run, spec=abilities.with_precision(run.spec, precision))
-                for run in runs
-                if run.spec.method == method.name
-            ]
+            own = [run for run in runs if run.spec.method == method.name]
             for pack in choice.packs_of(subject.recipe.backbone, device):
                 found.append(
                     Job(
@@ -200,7 +217,6 @@ def jobs(subject: Subject, checked: Checked, choice: Choice) -> list[Job]:
                         synthetic=subject.synthetic,
                         source_classes=source if method.needs_source else None,
                         device=device,
-                        precision=precision,
                         graphs=mode,
                         threads=choice.threads if device == "cpu" else None,
                         effort=choice.effort,

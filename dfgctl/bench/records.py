@@ -43,7 +43,6 @@ class Job:
         synthetic: whether random pictures stand for the data set's.
         source_classes: classes of the source network; None where the method needs none.
         device: ``cpu``, ``cuda`` or ``cuda:i``.
-        precision: ``fp32``, ``tf32`` or ``bf16``.
         graphs: whether steps are replays of CUDA graphs.
         threads: CPU threads; None for PyTorch's own choice.
         effort: how long it is measured.
@@ -57,10 +56,14 @@ class Job:
     synthetic: bool
     source_classes: int | None
     device: str
-    precision: str
     graphs: bool
     threads: int | None
     effort: Effort
+
+    @property
+    def precision(self) -> str:
+        """In which precision it trains."""
+        return self.runs[0].spec.precision
 
     @property
     def title(self) -> str:

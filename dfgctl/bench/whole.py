@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from dfgctl import provenance
-from dfgctl.bench import abilities
 from dfgctl.bench.accounts import Accounts, Entry, Watched
-from dfgctl.bench.phases import evaluations, phases
 from dfgctl.bench.pictures import random_source
-from dfgctl.bench.planning import Subject, plan
+from dfgctl.bench.planning import Subject, in_precision, plan
 from dfgctl.data.catalog import DATASETS
 from dfgctl.dispatch import packs
 from dfgctl.dispatch.desk import Desk
@@ -22,11 +20,13 @@ from dfgctl.dispatch.events import Observer
 from dfgctl.dispatch.logs import RunLogs
 from dfgctl.dispatch.pictures import Pictures
 from dfgctl.dispatch.place import Place
+from dfgctl.dispatch.plan import Plan
 from dfgctl.dispatch.request import Checked
 from dfgctl.dispatch.sources import SourceNetworks, shelve
 from dfgctl.dispatch.worker import Worker
 from dfgctl.errors import RunsFailedError
 from dfgctl.networks.weights import write
+from dfgctl.phases import evaluations, stretches
 from dfgctl.records import PlannedRun
 from dfgctl.registry import Registry
 from dfgctl.state import Tally
@@ -127,9 +127,10 @@ def train(
         InputError: the data cannot be read.
         RunsFailedError: the run failed.
     """
+    checked = in_precision(checked, precision)
     whole = plan(checked, subject).runs
     spec = whole[0].spec
-    cycle = max(part.cycle for part in phases(spec)[0])
+    cycle = max(part.cycle for part in stretches(spec)[0])
     # As many cycles as there are evaluations and more, so that each has steps before it.
     short = steps or max(STEPS, 2 * EVALUATED * cycle)
     every = max(1, short // EVALUATED)
@@ -143,7 +144,7 @@ def train(
                 asked = replace(checked.request, steps=number, eval_every=max(1, number // 4))
                 asked = replace(asked, source_weights=weights)
                 runs = plan(replace(checked, request=asked), subject, _sha256(weights))
-                queued = _enqueue(registry, runs, precision, weights)
+                queued = _enqueue(registry, runs, weights)
                 worker = Worker(registry, place, observer, queued)
                 start = time.perf_counter()
                 worker.work()
@@ -187,13 +188,12 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _enqueue(registry: Registry, made: Any, precision: str, weights: Path) -> str:
+def _enqueue(registry: Registry, made: Plan, weights: Path) -> str:
     registry.keep_card(made.card)
     for source in made.sources:
         registry.keep_source(source)
         shelve(registry, source, weights, provenance.collect())
-    runs = [replace(run, spec=abilities.with_precision(run.spec, precision)) for run in made.runs]
-    return registry.enqueue(runs)
+    return registry.enqueue(made.runs)
 
 
 def _check(registry: Registry, queued: str) -> None:

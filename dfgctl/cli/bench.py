@@ -16,6 +16,7 @@ from dfgctl.cli.options import (
     DEFAULT_REGISTRY,
     DataDirOption,
     JsonOption,
+    MethodsOption,
 )
 from dfgctl.cli.output import INTERRUPTED, err, escape, reported
 from dfgctl.errors import DfgctlError, InputError
@@ -49,13 +50,7 @@ def bench(
             autocompletion=complete.targets,
         ),
     ] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A method, or package.module:Class; may be repeated. \\[default: all of ours]",
-            autocompletion=complete.methods,
-        ),
-    ] = None,
+    method: MethodsOption = None,
     pack: Annotated[
         str | None,
         typer.Option(help="Pack sizes, with commas: 1,5,45. \\[default: what suits the device]"),
@@ -228,9 +223,8 @@ def _whole(
     from rich.live import Live
 
     from dfgctl.bench import whole
-    from dfgctl.bench.abilities import check_precision
     from dfgctl.bench.accounts import Watched
-    from dfgctl.bench.planning import checked
+    from dfgctl.bench.planning import check_precisions, checked
     from dfgctl.cli.live import watcher
     from dfgctl.dispatch.place import Place
     from dfgctl.records import METHODS
@@ -244,8 +238,7 @@ def _whole(
                 "in the folder that --data-dir names, or take digits."
             )
         planned += [(one, checked(one, [name], settings, pack)) for name in methods or METHODS]
-    for device, precision in product(choice.devices, choice.precisions):
-        check_precision(precision, device)
+    check_precisions(choice)
     if choice.threads is not None:
         torch.set_num_threads(choice.threads)
     found = []

@@ -96,7 +96,8 @@ class Launch:
 
     def jobs(self, plan: str) -> "list[Job]":
         """Return what each local worker is started with; CPU cores are shared out."""
-        from dfgctl.dispatch.place import cores, shared_out
+        from dfgctl.dispatch.place import shared_out
+        from dfgctl.processor import cores
 
         threads = None
         if self.workers is not None and self.workers > 1:

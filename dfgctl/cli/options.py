@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dfgctl.cli import complete
 from dfgctl.cli.output import at_end, err, escape
 from dfgctl.report.selection import Select
 
@@ -28,6 +29,14 @@ DataDirOption = Annotated[
         "--data-dir",
         envvar="DFGCTL_DATA",
         help="The data directory, a torchvision root.",
+    ),
+]
+MethodsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        help="A method, or package.module:Class; may be repeated. \\[default: all of ours]",
+        autocompletion=complete.methods,
     ),
 ]
 SelectOption = Annotated[

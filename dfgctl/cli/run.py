@@ -12,6 +12,7 @@ from dfgctl.cli.options import (
     DEFAULT_REGISTRY,
     DataDirOption,
     JsonOption,
+    MethodsOption,
     RegistryOption,
     SelectOption,
     open_registry,
@@ -65,13 +66,7 @@ def run(
         typer.Option(min=1, help="Pairs of combination and seed. \\[default: the recipe's]"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first repeats.")] = 0,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A method, or package.module:Class; may be repeated. \\[default: all of ours]",
-            autocompletion=complete.methods,
-        ),
-    ] = None,
+    method: MethodsOption = None,
     source: Annotated[
         str | None,
         typer.Option(

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from dfgctl.data.folders import Listing, Picture
 from dfgctl.data.views import View
 from dfgctl.errors import DataCorruptError, DataMissingError, InputError
+from dfgctl.processor import cores
 
 SUFFIXES = (
     ".bmp",
@@ -264,13 +265,6 @@ def _in_order(
         finally:
             for one in begun:
                 one.cancel()
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dfgctl.dispatch.plan import trained_parameters
+from dfgctl.phases import evaluations
 from dfgctl.recipe import Recipe
 from dfgctl.records import PlannedRun, Run, SourceSpec
 
@@ -56,7 +57,7 @@ def estimate(
         if recipe.cost is not None and seconds is not None:
             seconds += steps * recipe.cost.original
     disk = sum(
-        4 * trained_parameters(run) + BYTES_PER_RUN + _evaluations(run) * BYTES_PER_EVALUATION
+        4 * trained_parameters(run) + BYTES_PER_RUN + evaluations(run.spec) * BYTES_PER_EVALUATION
         for run in runs
     )
     return Estimate(seconds, disk, " and ".join(sorted(bases)))
@@ -76,13 +77,11 @@ def _seconds(run: PlannedRun, known: Sequence[Run], recipe: Recipe) -> tuple[flo
     if chosen := (same or alike)[-5:]:
         per_step = sum(k.metrics.train_seconds / k.spec.steps for k in chosen if k.metrics)
         per_evaluation = sum(
-            k.metrics.eval_seconds / (-(-k.spec.steps // k.spec.eval_every) + 1)
-            for k in chosen
-            if k.metrics
+            k.metrics.eval_seconds / evaluations(k.spec) for k in chosen if k.metrics
         )
         n = len(chosen)
         return (
-            spec.steps * per_step / n + _evaluations(run) * per_evaluation / n,
+            spec.steps * per_step / n + evaluations(spec) * per_evaluation / n,
             "earlier runs in this registry",
         )
     if recipe.cost is None:
@@ -91,10 +90,6 @@ def _seconds(run: PlannedRun, known: Sequence[Run], recipe: Recipe) -> tuple[flo
     # One's own method costs about what ``original`` does, as far as can be known.
     per_step = cost.values().get(spec.method, cost.original)
     return (
-        spec.steps * per_step + _evaluations(run) * cost.evaluation,
+        spec.steps * per_step + evaluations(spec) * cost.evaluation,
         f"the recipe's measurement ({cost.machine})",
     )
-
-
-def _evaluations(run: PlannedRun) -> int:
-    return -(-run.spec.steps // run.spec.eval_every) + 1

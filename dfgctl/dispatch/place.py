@@ -1,11 +1,11 @@
 """Where a worker trains: devices, how many runs fit together, threads, files."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from dfgctl.devices import device_name
 from dfgctl.errors import InputError
 from dfgctl.numerics import precisions
 
@@ -37,10 +37,7 @@ class Place:
     @property
     def device_name(self) -> str:
         """The device in words."""
-        if self.device.type == "cuda":
-            return torch.cuda.get_device_name(self.device)
-        threads = torch.get_num_threads()
-        return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+        return device_name(self.device)
 
 
 def choose_device(name: str) -> torch.device:
@@ -82,8 +79,3 @@ def shared_out(name: str, workers: int | None) -> list[str]:
     if device.type == "cuda" and device.index is None:
         names = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     return [names[i % len(names)] for i in range(workers or len(names))]
-
-
-def cores() -> int:
-    """Return how many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0))

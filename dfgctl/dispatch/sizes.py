@@ -6,20 +6,18 @@ from dataclasses import replace
 import torch
 
 from dfgctl import __version__
+from dfgctl.devices import Meter, is_memory
 from dfgctl.dispatch.events import Observer, described
 from dfgctl.dispatch.pictures import Pictures
 from dfgctl.dispatch.place import Place
 from dfgctl.dispatch.sources import SourceNetworks
 from dfgctl.dispatch.stopping import Stop
-from dfgctl.errors import DfgctlError, InputError
-from dfgctl.measuring import Measured, Meter, is_memory, measure, shortened
+from dfgctl.errors import DfgctlError, InputError, WorkersFailedError
+from dfgctl.measuring import Measured, measure, shortened
 from dfgctl.memory import SOFTWARE, Profile, kind_of, shared_out
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.records import Claim, Measurement, Run, RunSpec
 from dfgctl.registry import Registry
-
-GROWN = 1.01
-"""How many times higher a peak must be to be worth a write."""
 
 
 class PackSizes(Observer):
@@ -53,7 +51,7 @@ class PackSizes(Observer):
         self._unfit: dict[str, tuple[int, str]] = {}
         self._alone: set[str] = set()
         self._training: tuple[Profile, int] | None = None
-        self._start = self._peak = 0
+        self._start = 0
         self._last: tuple[int, int, float] | None = None
 
     def next(self, plan: str | None) -> int | Mapping[str, int]:
@@ -94,9 +92,15 @@ class PackSizes(Observer):
         except DfgctlError:
             raise
         except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            if "CUDA error" in reason:
+                raise WorkersFailedError(
+                    f"{self._place.device_name} can no longer be used by this process ({reason}): "
+                    "type the command again to go on."
+                ) from error
             self._alone.add(profile.kind)
             self._observer.trouble(
-                f"{described(run.spec, 1)} cannot be measured ({error}): each is trained alone."
+                f"{described(run.spec, 1)} cannot be measured ({reason}): each is trained alone."
             )
             return 1
         return shared_out(count, profile.fitting(available, most))
@@ -164,20 +168,23 @@ class PackSizes(Observer):
         if self._meter.measures:
             self._meter.reset()
             self._training = self._profile(claim.runs[0].spec), len(claim.runs)
-            self._start, self._peak, self._last = step, 0, None
+            self._start, self._last = step, None
 
     def evaluated(self, step: int, measurements: Mapping[int, Measurement]) -> None:
-        """The pack has been evaluated; after steps, its peak is stored if it has grown."""
+        """The pack has been evaluated; after its first steps, its peak is stored.
+
+        Not later on: what an allocator keeps for itself grows as long as there is room.
+        """
         if self._training is None or not measurements:
             return
         replica, seconds = min(measurements), measurements[min(measurements)].seconds
         last, self._last = self._last, (replica, step, seconds)
         peak = self._meter.peak()
-        if step == self._start or peak is None or peak <= GROWN * self._peak:
+        if step == self._start or peak is None:
             return
         per_step = None
         if last is not None and last[0] == replica:
             per_step = (seconds - last[2]) / (step - last[1])
         profile, pack = self._training
-        self._peak = peak
+        self._training = None
         self._registry.keep_peak(profile, pack, peak, per_step)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from dfgctl import RESULTS_VERSION, provenance
+from dfgctl.devices import Meter, is_memory, meter_of
 from dfgctl.dispatch.desk import Desk
 from dfgctl.dispatch.events import Observer, Observers
 from dfgctl.dispatch.lease import kept_alive
@@ -28,7 +29,6 @@ from dfgctl.errors import (
     StoppedError,
     WorkersFailedError,
 )
-from dfgctl.measuring import Meter, is_memory, meter_of
 from dfgctl.numerics import NEEDS, deterministic, without_determinism
 from dfgctl.records import Claim, WorkerState
 from dfgctl.registry import Registry

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dfgctl.processor import cores
 from dfgctl.records import Finding
 from dfgctl.registry.mounts import network_kind
 
@@ -63,13 +64,6 @@ def processors() -> Finding:
         said += f", torch takes {threads} thread{'s' * (threads != 1)}"
     limit = os.environ.get("OMP_NUM_THREADS")
     return Finding("ok", "devices", said + (f" (OMP_NUM_THREADS={limit})" if limit else ""))
-
-
-def cores() -> int:
-    """Return how many CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def devices() -> Iterator[Finding]:

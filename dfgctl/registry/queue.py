@@ -26,7 +26,7 @@ PRECISION = func.coalesce(
 """A run's precision, as ``RunSpec.precision`` has it."""
 
 
-VERSION = models.Run.spec["results_version"].as_integer()
+VERSION: ColumnElement[int] = models.Run.spec["results_version"].as_integer()
 """The code's results that a run's identity speaks of."""
 
 
@@ -255,8 +255,7 @@ ORDER = (models.Run.queued_at, models.Run.id)
 
 def _queued(plan: str | None) -> ColumnElement[bool]:
     """Say which runs are wanted: those of another results version would break their identity."""
-    ours = VERSION == RESULTS_VERSION
-    return (models.Run.status == "queued") & ours & _of_plan(plan)
+    return (models.Run.status == "queued") & (VERSION == RESULTS_VERSION) & _of_plan(plan)
 
 
 def _alike(first: models.Run) -> ColumnElement[bool]:

@@ -24,7 +24,7 @@ def make_jobs(tmp_path: Path) -> Jobs:
         )
         choice = planning.Choice(
             devices=("cpu",),
-            precisions=("fp32",),
+            precisions=options.pop("precisions", ("fp32",)),
             packs=options.pop("packs", (1,)),
             eager=False,
             threads=1,

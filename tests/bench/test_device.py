@@ -8,10 +8,8 @@ import torch
 
 from dfgctl.bench.device import (
     SIDE,
-    Memory,
     busy_seconds,
     covered,
-    described,
     kernels,
     matmul_per_second,
     synchronised,
@@ -46,23 +44,6 @@ def test_only_what_the_device_did_is_its_work() -> None:
     assert kernels(events) == [(1, 2)]
 
 
-def test_the_growth_of_the_process_is_its_peak_even_after_memory_was_freed() -> None:
-    memory = Memory(CPU)
-    held = torch.ones(40 * 2**20)  # 160 MiB
-    del held
-    peak, reserved = memory.peak()
-    assert peak >= 100 * 2**20
-    assert reserved is None
-
-
-def test_the_peak_starts_anew_with_each_measurement() -> None:
-    before = Memory(CPU)
-    held = torch.ones(40 * 2**20)
-    del held
-    assert before.peak()[0] >= 100 * 2**20
-    assert Memory(CPU).peak()[0] < 100 * 2**20
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_product_of_matrices_takes_some_time(
     precision: str, monkeypatch: pytest.MonkeyPatch
@@ -72,12 +53,6 @@ def test_a_product_of_matrices_takes_some_time(
     assert 0 < matmul_per_second(CPU, precision) < float("inf")
 
 
-def test_a_processor_says_how_many_threads_train() -> None:
-    name, total = described(CPU)
-    assert f"{torch.get_num_threads()} thread" in name
-    assert total is None
-
-
 @pytest.mark.gpu
 def test_a_gpu_works_no_longer_than_the_clock_says() -> None:
     device = torch.device("cuda")
@@ -85,14 +60,3 @@ def test_a_gpu_works_no_longer_than_the_clock_says() -> None:
     start = synchronised(device)
     busy = busy_seconds(lambda: [a @ a for _ in range(20)], device)
     assert 0 < busy <= synchronised(device) - start
-
-
-@pytest.mark.gpu
-def test_the_peak_of_a_gpu_is_what_tensors_took() -> None:
-    device = torch.device("cuda")
-    memory = Memory(device)
-    torch.empty(2**26, dtype=torch.uint8, device=device)
-    peak, reserved = memory.peak()
-    assert peak >= 2**26
-    assert reserved is not None
-    assert reserved >= peak

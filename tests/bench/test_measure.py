@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from tape import Tape
 
-from dfgctl.bench import abilities
 from dfgctl.bench.measure import evaluated, measure, spread
 from dfgctl.bench.pictures import load
 from dfgctl.bench.records import Effort, Job, compared
@@ -90,12 +90,39 @@ def test_steps_are_taken_in_order_in_every_stage_and_at_the_update(make_jobs: Jo
 def test_a_method_that_cannot_be_recorded_is_no_row_of_graphs(
     make_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(abilities, "unrecorded", lambda trainer: "it looks at its losses")
-    monkeypatch.setattr(abilities, "graph_options", lambda graphs: {})
+    class Refusing(Tape):
+        def record(self, work: Callable[[], None]) -> Callable[[], None]:
+            raise RuntimeError("it looks at its losses")
+
     (job,) = make_jobs("original", settings=("original.batch_size=4",))
-    row = measure(replace(job, graphs=True))
+    job = replace(job, graphs=True)
+    monkeypatch.setattr("dfgctl.training.recorder_for", lambda *_: Refusing())
+    row = measure(job)
     assert row.status == "no-graphs"
-    assert row.error == "its steps cannot be recorded (it looks at its losses)"
+    assert row.error == "its steps cannot be recorded (RuntimeError: it looks at its losses)"
+    monkeypatch.setattr("dfgctl.training.recorder_for", lambda *_: None)
+    assert (
+        measure(job).error == "its steps cannot be recorded (its pictures lie in the host's memory)"
+    )
+
+
+def test_graphs_are_recorded_before_steps_are_timed(
+    make_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tape, asked = Tape(), []
+
+    def recorder_for(device: torch.device, graphs: bool, at_hand: bool) -> Tape | None:
+        asked.append(graphs)
+        return tape if graphs else None
+
+    monkeypatch.setattr("dfgctl.training.recorder_for", recorder_for)
+    (job,) = make_jobs("dfg", settings=QUICK_DFG)
+    row = measure(replace(job, graphs=True))
+    assert (row.status, row.graphs, row.flop_per_step) == ("ok", True, None)
+    assert (tape.warmed, tape.recorded) == (2, 2)
+    assert tape.replayed >= row.steps_timed
+    assert measure(job).flop_per_step > 0
+    assert asked == [True, False]
 
 
 def test_a_trainer_is_closed_also_where_memory_runs_out(make_jobs: Jobs) -> None:
@@ -114,13 +141,14 @@ def test_a_trainer_is_closed_also_where_memory_runs_out(make_jobs: Jobs) -> None
     assert closed == [True]
 
 
-def test_what_training_waited_is_a_share_of_the_rounds(
-    make_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # As if each step had waited for days.
-    monkeypatch.setattr(abilities, "waited", lambda trainer: 1e6 * len(trainer.taken))
+def test_what_training_waited_is_a_share_of_the_rounds(make_jobs: Jobs) -> None:
+    class Waiting(Spy):
+        @property
+        def waited(self) -> float:
+            return 1e6 * len(self.taken)  # as if each step had waited for days
+
     (job,) = make_jobs("original", settings=("original.batch_size=4",))
-    assert measure(job, Spy).waiting_share == 1
+    assert measure(job, Waiting).waiting_share == 1
 
 
 def test_seconds_say_how_many_steps_a_round_has(make_jobs: Jobs) -> None:

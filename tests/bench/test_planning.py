@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dfgctl.bench import abilities, planning
+from dfgctl.bench import planning
 from dfgctl.bench.records import Job
 from dfgctl.errors import InputError, UnknownNameError
 
@@ -59,13 +59,13 @@ def test_a_network_goes_with_a_data_set(
     assert (recipe.name, info.name, recipe.backbone) == (dataset, dataset, network)
 
 
-def test_unknown_networks_and_precisions_are_refused() -> None:
+def test_unknown_networks_and_precisions_are_refused(make_jobs: Jobs) -> None:
     with pytest.raises(UnknownNameError, match="vgg16"):
         planning.recipe_of(None, "vgg")
     with pytest.raises(UnknownNameError, match="fp32"):
-        abilities.check_precision("fp16", "cpu")
-    with pytest.raises(InputError, match="tf32 is for"):
-        abilities.check_precision("tf32", "cpu")
+        make_jobs("original", precisions=("fp32", "fp16"))
+    with pytest.raises(InputError, match="--precision tf32 needs an NVIDIA GPU"):
+        make_jobs("original", precisions=("tf32",))
 
 
 def test_random_pictures_of_a_large_data_set_are_few(tmp_path: Path) -> None:
@@ -89,9 +89,8 @@ def test_pictures_can_be_random_where_the_true_ones_are_here(tmp_path: Path) -> 
 
 
 def test_another_precision_is_a_setting_of_the_run_and_fp32_is_left_out(make_jobs: Jobs) -> None:
-    (job,) = make_jobs("original")
-    spec = job.runs[0].spec
-    assert abilities.with_precision(spec, "fp32") is spec
-    settings = abilities.with_precision(spec, "bf16").settings
-    assert settings["numerics"] == {"precision": "bf16"}
-    assert {**settings, "numerics": None} == {**spec.settings, "numerics": None}
+    single, rough = make_jobs("original", precisions=("fp32", "bf16"))
+    assert (single.precision, rough.precision) == ("fp32", "bf16")
+    settings = rough.runs[0].spec.settings
+    assert settings == {**single.runs[0].spec.settings, "numerics": {"precision": "bf16"}}
+    assert "numerics" not in single.runs[0].spec.settings

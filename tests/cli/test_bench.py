@@ -291,7 +291,6 @@ def test_modes_on_a_gpu_are_both_measured_unless_eager_is_asked_for(
     cli: Cli, answered: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dfgctl.dispatch.place.choose_device", lambda name: name)
-    monkeypatch.setattr("dfgctl.bench.abilities.has_graphs", lambda: True)
     answered(made)
     words = ("bench", "--device", "cuda", "--method", "dfg", "--pack", "1,2", "--json")
     both = cli(*words).json["rows"]

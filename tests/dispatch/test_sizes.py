@@ -11,12 +11,12 @@ from fake_device import FakeDevice, install
 
 from dfgctl.cli.planning import enqueue
 from dfgctl.data.arrays import ImageArrays
+from dfgctl.devices import HostMeter, meter_of
 from dfgctl.dispatch import pictures, sizes, worker
 from dfgctl.dispatch.place import Place
 from dfgctl.dispatch.stopping import Stop
 from dfgctl.dispatch.worker import Worker
 from dfgctl.errors import DataCorruptError, LeaseLostError, StoppedError
-from dfgctl.measuring import HostMeter, meter_of
 from dfgctl.memory import kind_of
 from dfgctl.registry import Registry
 
