@@ -15,19 +15,13 @@ from dfgctl.registry import models
 from dfgctl.registry.database import LEASE, lasting
 from dfgctl.registry.outcomes import Outcomes
 from dfgctl.registry.reading import Reader
+from dfgctl.registry.rows import spec_of
 
 MAX_LOSSES = 3
 """Workers that may vanish with a run, without a checkpoint in between, before it fails."""
 
-
-PRECISION = func.coalesce(
-    models.Run.spec["settings", "numerics", "precision"].as_string(), PRECISIONS[0]
-)
-"""A run's precision, as ``RunSpec.precision`` has it."""
-
-
-VERSION: ColumnElement[int] = models.Run.spec["results_version"].as_integer()
-"""The code's results that a run's identity speaks of."""
+_kinds: dict[str, tuple[int, str]] = {}
+"""Results version and precision of each group that was met; a group never changes."""
 
 
 class Queue(Outcomes, Reader):
@@ -118,8 +112,8 @@ class Queue(Outcomes, Reader):
             The run, and how many queued runs might share its pack, itself among them; None when
             nothing that is wanted is queued.
         """
-        wanted = _queued(plan) & PRECISION.in_(precisions)
         with self._reading() as session:
+            wanted = self._wanted(session, plan, precisions)
             first = session.scalar(select(models.Run).where(wanted).order_by(*ORDER).limit(1))
             if first is None:
                 return None
@@ -181,7 +175,7 @@ class Queue(Outcomes, Reader):
     ) -> tuple[dict[str, int], int, int] | None:
         """Claim a pack; return the attempt of each run by its id, the token and the step."""
         with self._writing() as session:
-            wanted = _queued(plan) & PRECISION.in_(precisions)
+            wanted = self._wanted(session, plan, precisions)
             if not isinstance(pack, int):
                 wanted &= models.Run.group.in_(list(pack))
             free = select(models.Run).where(wanted).order_by(*ORDER)
@@ -219,16 +213,56 @@ class Queue(Outcomes, Reader):
     @lasting
     def passed_by(self, plan: str | None, precisions: Collection[str]) -> dict[str, int]:
         """Count the queued runs whose precision is none of those, by precision."""
-        wanted = _queued(plan) & PRECISION.not_in(precisions)
-        with self._reading() as session:
-            return dict(Counter(session.scalars(select(PRECISION).where(wanted))))
+        found: Counter[str] = Counter()
+        for (version, precision), count in self._queued_kinds(plan).items():
+            if version == RESULTS_VERSION and precision not in precisions:
+                found[precision] += count
+        return dict(found)
 
     @lasting
     def of_other_versions(self, plan: str | None) -> dict[int, int]:
         """Count the queued runs that this code would give other results, by their version."""
-        wanted = (models.Run.status == "queued") & _of_plan(plan) & (VERSION != RESULTS_VERSION)
+        found: Counter[int] = Counter()
+        for (version, _), count in self._queued_kinds(plan).items():
+            if version != RESULTS_VERSION:
+                found[version] += count
+        return dict(found)
+
+    def _queued_kinds(self, plan: str | None) -> Counter[tuple[int, str]]:
+        """Count the queued runs by results version and precision."""
+        group = models.Run.group
+        kinds: Counter[tuple[int, str]] = Counter()
         with self._reading() as session:
-            return dict(Counter(session.scalars(select(VERSION).where(wanted))))
+            counted = select(group, func.count()).where(_queued(plan)).group_by(group)
+            for name, count in session.execute(counted).all():
+                kinds[self._kind(session, name)] += count
+        return kinds
+
+    def _wanted(
+        self, session: Session, plan: str | None, precisions: Collection[str]
+    ) -> ColumnElement[bool]:
+        """Say which queued runs are wanted: those that this code, in a precision, can train.
+
+        Those of another results version would not be what their identity says.
+        """
+        fitting = []
+        for group in session.scalars(select(models.Run.group).where(_queued(plan)).distinct()):
+            version, precision = self._kind(session, group)
+            if version == RESULTS_VERSION and precision in precisions:
+                fitting.append(group)
+        return _queued(plan) & models.Run.group.in_(fitting)
+
+    def _kind(self, session: Session, group: str) -> tuple[int, str]:
+        """Return the results version and the precision of a group's runs.
+
+        The database is not asked to look into their JSON: PostgreSQL cannot where a text holds
+        a zero.
+        """
+        if group not in _kinds:
+            one = select(models.Run.spec).where(models.Run.group == group).limit(1)
+            spec = spec_of(session.scalars(one).one())
+            _kinds[group] = spec.results_version, spec.precision
+        return _kinds[group]
 
     @lasting
     def beat(self, claim: Claim) -> frozenset[int]:
@@ -254,8 +288,7 @@ ORDER = (models.Run.queued_at, models.Run.id)
 
 
 def _queued(plan: str | None) -> ColumnElement[bool]:
-    """Say which runs are wanted: those of another results version would break their identity."""
-    return (models.Run.status == "queued") & (VERSION == RESULTS_VERSION) & _of_plan(plan)
+    return (models.Run.status == "queued") & _of_plan(plan)
 
 
 def _alike(first: models.Run) -> ColumnElement[bool]:

@@ -101,9 +101,11 @@ def test_a_method_that_cannot_be_recorded_is_no_row_of_graphs(
     assert row.status == "no-graphs"
     assert row.error == "its steps cannot be recorded (RuntimeError: it looks at its losses)"
     monkeypatch.setattr("dfgctl.training.recorder_for", lambda *_: None)
-    assert (
-        measure(job).error == "its steps cannot be recorded (its pictures lie in the host's memory)"
-    )
+    why = "its steps cannot be recorded (nothing says which of its steps are alike)"
+    assert measure(job).error == why
+    monkeypatch.setattr("dfgctl.data.batches.DEVICE_BYTES", 0)
+    why = "its steps cannot be recorded (its pictures lie in the host's memory)"
+    assert measure(job).error == why
 
 
 def test_graphs_are_recorded_before_steps_are_timed(

@@ -125,21 +125,6 @@ def test_dropout_and_batch_norms_go_on_bit_for_bit(
     check(lambda: MADE[method](context), len(replicas), at=(1, 3), evaluated=(2,))
 
 
-@pytest.mark.parametrize("method", MADE)
-def test_a_state_from_before_there_was_a_clock_is_good(monkeypatch, method):
-    context = small_context(narrow(monkeypatch, "vgg16", "", bounded=method == "difa"), (0,))
-    whole = MADE[method](context)
-    state = MethodState(whole, 1, CPU)
-    whole.step(1)
-    ((tensors, content),) = saved(state)
-    assert ("clock" in content["attributes"]) == (method != "dfg")
-    content["attributes"].pop("clock", None)
-    again, _ = restored(lambda: MADE[method](context), [(tensors, content)])
-    losses = whole.step(2)
-    for name, loss in again.step(2).items():
-        assert torch.equal(loss, losses[name])
-
-
 def test_what_can_change_may_not_be_missing(monkeypatch):
     context = small_context(narrow(monkeypatch, "vgg16"), (0,))
     whole = MADE["original"](context)
