@@ -72,9 +72,10 @@ def test_one_that_was_told_before_it_could_listen_is_not_dead_but_stopped(crew: 
 
 def test_each_is_told_once_since_twice_means_at_once(crew: Stand, monkeypatch: Any) -> None:
     told: list[int] = []
-    monkeypatch.setattr(subprocess.Popen, "send_signal", lambda self, n: told.append(self.pid))
-    crew.stop()
-    crew.stop()
+    with monkeypatch.context() as patch:  # to kill is to send a signal, too
+        patch.setattr(subprocess.Popen, "send_signal", lambda self, n: told.append(self.pid))
+        crew.stop()
+        crew.stop()
     assert sorted(told) == sorted(m.process.pid for m in crew.members)
 
 
