@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dfgctl.cli.output import escape, out, print_json
 from dfgctl.cli.planning import unready
+from dfgctl.records import PRECISIONS
 
 if TYPE_CHECKING:
     from dfgctl.dispatch.plan import Plan
@@ -59,9 +60,11 @@ def show_plan(
             ]
         )
         return
-    table = Table(
-        title=f"{plan.recipe.name}: {counted(len(plan.runs), 'run')}", title_justify="left"
-    )
+    precision = plan.runs[0].spec.precision
+    title = f"{plan.recipe.name}: {counted(len(plan.runs), 'run')}"
+    if precision != PRECISIONS[0]:
+        title = f"{title}, precision {precision}"
+    table = Table(title=title, title_justify="left")
     for column in ("Run", "Method", "Majority", "Seed", "Steps", "Set", "Status"):
         table.add_column(column, justify="right" if column in ("Seed", "Steps") else "left")
     for r in plan.runs:

@@ -41,6 +41,7 @@ def test_runs_in_bf16_are_trained_shown_remade_and_kept_apart(cli: Cli, tmp_path
     assert " --precision bf16" in command
     words = shlex.split(command)[1:]
     assert [r["id"] for r in cli(*words, "--dry-run", "--json").json] == [dfg]
+    assert "precision bf16" in cli(*words, "--dry-run").out
 
     other = f"sqlite:///{tmp_path / 'other' / 'registry.sqlite'}"
     (tmp_path / "other").mkdir()
