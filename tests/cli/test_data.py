@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from refusals import refused
 
 from dfgctl.data import fetch
 from dfgctl.data.catalog import DATASETS
@@ -13,15 +14,6 @@ from dfgctl.data.catalog import DATASETS
 Cli = Callable[..., Any]
 Make = Callable[..., Any]
 ALL = ["svhn", "stl10", "cifar10", "cinic10", "caltech256", "food101", "fmnist"]
-
-
-def refused(result: Any, *says: str) -> None:
-    """Expect exit code 2 and one sentence that says all of this."""
-    assert result.code == 2
-    assert result.err.startswith("Error: ")
-    assert result.err.count("\n") == 1
-    for part in says:
-        assert part in result.err
 
 
 def test_the_list_fits_a_terminal_and_names_everything(cli: Cli) -> None:

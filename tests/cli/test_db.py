@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from filled import Filled, add_files, fill
+from refusals import refused
 
 from dfgctl.registry import Registry
 from dfgctl.registry.engine import HEAD, OLDER
@@ -22,15 +23,6 @@ def made() -> Iterator[Filled]:
     filled = fill(FILE)
     yield filled
     filled.registry.close()
-
-
-def refused(result: Any, *says: str) -> None:
-    """Expect exit code 2 and one sentence that says all of this."""
-    assert result.code == 2
-    assert result.err.startswith("Error: ")
-    assert result.err.count("\n") == 1
-    for part in says:
-        assert part in result.err
 
 
 def test_info_shows_what_the_registry_holds(cli: Cli, made: Filled) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from refusals import refused
 
 from dfgctl.networks import vgg16
 from dfgctl.records import METHODS
@@ -43,16 +44,6 @@ def ids(result: Any) -> list[str]:
 
 def planned(cli: Cli, *words: object) -> list[str]:
     return ids(cli(*words, "--dry-run", "--json"))
-
-
-def refused(result: Any, *says: str) -> None:
-    """Check that a command ended in one sentence."""
-    assert (result.code, result.out) == (2, "")
-    assert "Traceback" not in result.err
-    (line,) = result.err.strip().splitlines()
-    assert line.startswith("Error: ")
-    for part in says:
-        assert part in line
 
 
 def flat(text: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from by_hand import lenet5
 from PIL import Image
+from refusals import refused
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from small_data import write_own
@@ -56,16 +57,6 @@ def read(text: str) -> Table:
     header, *rows = csv.reader(io.StringIO(text))
     numbers = np.array([[float(x) for x in row[2:]] for row in rows]).reshape(len(rows), -1)
     return Table(header, [r[0] for r in rows], [r[1] for r in rows], numbers)
-
-
-def refused(result: Any, *says: str) -> None:
-    """Check that a command ended in one sentence."""
-    assert (result.code, result.out) == (2, "")
-    assert "Traceback" not in result.err
-    (line,) = result.err.strip().splitlines()
-    assert line.startswith("Error: ")
-    for part in says:
-        assert part in line
 
 
 @pytest.fixture(scope="module")
