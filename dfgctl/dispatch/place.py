@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from dfgctl.devices import device_name
-from dfgctl.errors import InputError
+from dfgctl.errors import InputError, WorkersFailedError
 from dfgctl.numerics import precisions
 
 
@@ -38,6 +38,24 @@ class Place:
     def device_name(self) -> str:
         """The device in words."""
         return device_name(self.device)
+
+
+def first_line(error: str) -> str:
+    """Return what an error's text begins with."""
+    return (error.strip().splitlines() or ["no word"])[0]
+
+
+def check_usable(error: str, device_name: str) -> None:
+    """See whether an error leaves a device usable.
+
+    Raises:
+        WorkersFailedError: this process can do nothing more on it.
+    """
+    if "CUDA error" in error:
+        raise WorkersFailedError(
+            f"{device_name} can no longer be used by this process ({first_line(error)}): type the "
+            "command again to go on."
+        )
 
 
 def choose_device(name: str) -> torch.device:

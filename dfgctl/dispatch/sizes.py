@@ -9,10 +9,10 @@ from dfgctl import __version__
 from dfgctl.devices import Meter, is_memory
 from dfgctl.dispatch.events import Observer, described
 from dfgctl.dispatch.pictures import Pictures
-from dfgctl.dispatch.place import Place
+from dfgctl.dispatch.place import Place, check_usable, first_line
 from dfgctl.dispatch.sources import SourceNetworks
 from dfgctl.dispatch.stopping import Stop
-from dfgctl.errors import DfgctlError, InputError, WorkersFailedError
+from dfgctl.errors import DfgctlError, InputError
 from dfgctl.measuring import Measured, measure, shortened
 from dfgctl.memory import SOFTWARE, Profile, kind_of, shared_out
 from dfgctl.networks.catalog import BACKBONES
@@ -92,13 +92,9 @@ class PackSizes(Observer):
         except DfgctlError:
             raise
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            if "CUDA error" in reason:
-                raise WorkersFailedError(
-                    f"{self._place.device_name} can no longer be used by this process ({reason}): "
-                    "type the command again to go on."
-                ) from error
+            check_usable(str(error), self._place.device_name)
             self._alone.add(profile.kind)
+            reason = first_line(str(error) or type(error).__name__)
             self._observer.trouble(
                 f"{described(run.spec, 1)} cannot be measured ({reason}): each is trained alone."
             )

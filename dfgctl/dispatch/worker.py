@@ -18,7 +18,7 @@ from dfgctl.dispatch.lease import kept_alive
 from dfgctl.dispatch.logs import RunLogs
 from dfgctl.dispatch.packs import PackTraining
 from dfgctl.dispatch.pictures import Pictures
-from dfgctl.dispatch.place import Place
+from dfgctl.dispatch.place import Place, check_usable, first_line
 from dfgctl.dispatch.sizes import PackSizes
 from dfgctl.dispatch.sources import SourceNetworks
 from dfgctl.dispatch.stopping import Stop
@@ -254,16 +254,11 @@ class Worker:
             WorkersFailedError: its device is broken, or too many packs failed before a step.
         """
         self.fruitless = 0 if pack.stepped else self.fruitless + 1
-        reason = (error.strip().splitlines() or ["no word"])[0]
-        if "CUDA error" in error:
-            raise WorkersFailedError(
-                f"{self.place.device_name} can no longer be used by this process ({reason}): type "
-                "the command again to go on."
-            )
+        check_usable(error, self.place.device_name)
         if self.fruitless >= FRUITLESS:
             raise WorkersFailedError(
                 f"{FRUITLESS} packs in a row failed before their first step, the last one by: "
-                f"{reason} Mend that, and queue them again with dfgctl runs retry."
+                f"{first_line(error)} Mend that, and queue them again with dfgctl runs retry."
             )
 
     def _return(self, claim: Claim, outcome: str) -> None:

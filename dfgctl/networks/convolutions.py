@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from dfgctl.devices import is_memory
+
 RUNS = 10
 """Times that a convolution is run to time it."""
 
@@ -102,7 +104,9 @@ class Shape:
         try:
             run()  # the first call sets things up
             return min(self._seconds(run) for _ in range(RUNS))
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not is_memory(error):
+                raise
             return math.inf
 
     def _seconds(self, run: Callable[[], None]) -> float:

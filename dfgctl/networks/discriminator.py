@@ -42,9 +42,10 @@ class Discriminator(nn.Module):
         Args:
             x: features, (B, C, H, H).
             gradient: whether to return the gradient of each score with respect to its features,
-                (B, C, H, H), instead of the scores, (B,). It is a plain expression of the weights:
-                D is linear between the kinks of its leaky ReLUs, so their slopes are constants,
-                and what learns from the gradient needs no second derivative.
+                (B, C, H, H), instead of the scores, (B,): what Eq. 1 takes the norm of. It is a
+                plain expression of the weights: D is linear between the kinks of its leaky ReLUs,
+                so their slopes are constants, and what learns from the gradient needs no second
+                derivative.
         """
         if gradient:
             return self._gradient(x)
