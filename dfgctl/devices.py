@@ -86,6 +86,7 @@ class CudaMeter:
     def reset(self) -> None:
         """Free what nobody uses, and forget the peaks."""
         self._free_unused()
+        torch.cuda.current_device()  # starts CUDA: before, there are no peaks to forget
         torch.cuda.reset_peak_memory_stats(self.device)
 
     def peak(self) -> int:
@@ -120,7 +121,6 @@ class HostMeter:
 
     def available(self) -> int:
         """Return all of the machine's memory: what others hold may be written to disk."""
-        gc.collect()
         return self.total
 
     def reset(self) -> None:

@@ -147,7 +147,9 @@ def sql(where: str) -> Callable[..., list[tuple[Any, ...]]]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a server or a cluster that is not there, and say how to get it."""
+    """Skip what needs a device, a server or a cluster that is not there, and say so."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device here")
     for name, missing in (("postgres", postgres_server.missing), ("slurm", _no_cluster)):
         if item.get_closest_marker(name) and (reason := missing()):
             pytest.skip(f'{reason}; eval "$(.ci/services)" starts one')

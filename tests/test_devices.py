@@ -60,6 +60,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "empty_cache": empty_cache,
         "reset_peak_memory_stats": reset,
         "synchronize": lambda _: None,
+        "current_device": lambda: 0,
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(torch.cuda, name, fake)

@@ -34,7 +34,7 @@ from dfgctl.stepping import CudaGraphs, Stepper, recorder_for
 from dfgctl.training import Trainer, train
 
 CPU = torch.device("cpu")
-PACKED = ("original-sgd", "finetune", "delta", "difa", "dfg-sgd", "dfg-gated")
+PACKED = ("original-sgd", "finetune", "delta", "difa", "dfg-gated")
 
 
 def calls_of(made: Trainer, monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
@@ -75,11 +75,11 @@ def test_recorded_steps_leave_what_plain_ones_leave(digits, monkeypatch, case, r
         assert replicas == 1 or updated.any(1).all() != updated.all()
 
 
-@pytest.mark.parametrize("case", ["difa", "dfg-gated"])
-def test_checkpoints_of_recorded_steps_are_those_of_plain_ones(digits, monkeypatch, case):
+@pytest.mark.parametrize(("case", "replicas"), [("difa", 2), ("dfg-gated", 1)])
+def test_checkpoints_of_recorded_steps_are_those_of_plain_ones(digits, monkeypatch, case, replicas):
     """Either way goes on from what the other has saved."""
     monkeypatch.setattr(dfg_module, "RELEASED_GATE", 2.0)
-    pack = specs(case, 2, n_D=1, eval_every=13)
+    pack = specs(case, replicas, n_D=1, eval_every=13)
     whole = driven(trainer(pack, digits))
     for first, second in ((Tape(), None), (None, Tape())):
         made = trainer(pack, digits, first)
@@ -379,11 +379,6 @@ def test_a_capture_that_fails_is_closed_and_its_own_error_told(told):
 
 # On a GPU
 
-gpu = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here"),
-]
-
 
 @pytest.fixture
 def steady(monkeypatch) -> None:
@@ -399,7 +394,7 @@ def close(one, other, rtol: float) -> None:
 
 
 class TestOnGpu:
-    pytestmark = gpu
+    pytestmark = pytest.mark.gpu
 
     @pytest.mark.parametrize("replicas", [1, 3])
     @pytest.mark.parametrize("case", CASES)

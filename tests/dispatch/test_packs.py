@@ -33,27 +33,14 @@ def outcomes(registry: Registry, plan: Any) -> list[list[str | None]]:
     return [[a.outcome for a in registry.attempts(run.id)] for run in plan.runs]
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("too large"),
-        MemoryError("too large"),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory: too large"),
-    ],
-)
 def test_a_pack_that_does_not_fit_is_made_smaller_until_it_does(
-    registry: Registry,
-    make_plan: Make,
-    place: Make,
-    recorder: Any,
-    monkeypatch: Any,
-    error: Exception,
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any
 ) -> None:
     def training(specs: Any, *rest: Any, **named: Any) -> Iterator[Any]:
         for event in train(specs, *rest, **named):
             yield event
             if isinstance(event, Stepped) and len(specs) > 2:
-                raise error
+                raise torch.OutOfMemoryError("too large")
 
     monkeypatch.setattr(packs, "train", training)
     plan = make_plan(repeats=5, **SMALL)
@@ -67,6 +54,27 @@ def test_a_pack_that_does_not_fit_is_made_smaller_until_it_does(
     later = type(recorder)()
     assert work(registry, more, place(pack=5), later) == ["finished"] * 10
     assert [len(claim.runs) for claim, _ in later.of("pack_started")] == [2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("too large"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: too large"),
+    ],
+)
+def test_memory_of_the_machine_may_run_out_too(
+    registry: Registry, make_plan: Make, place: Make, recorder: Any, monkeypatch: Any, error: Any
+) -> None:
+    def training(specs: Any, *rest: Any, **named: Any) -> Iterator[Any]:
+        if len(specs) > 1:
+            raise error
+        yield from train(specs, *rest, **named)
+
+    monkeypatch.setattr(packs, "train", training)
+    plan = make_plan(repeats=2, **SMALL)
+    assert work(registry, plan, place(pack=2), recorder) == ["finished"] * 2
+    assert outcomes(registry, plan) == [["out-of-memory", "finished"]] * 2
 
 
 def test_a_member_that_is_cancelled_leaves_and_the_others_go_on(

@@ -372,7 +372,7 @@ def test_whatever_workers_and_users_do_the_registry_is_as_the_model_says(
     run_state_machine_as_test(
         life,
         settings=settings(
-            max_examples=60,
+            max_examples=30,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,

@@ -33,8 +33,6 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     "dfg-sgd": ("dfg", {**SGD, **DFG}, ""),
     "dfg-released": ("dfg", {**FALLING, **DFG}, "all"),
     "dfg-gated": ("dfg", {**FALLING, **DFG, "n_W": 5}, "F07"),
-    "dfg-window": ("dfg", {**FALLING, **DFG}, "F12"),
-    "dfg-trained": ("dfg", {**FALLING, **DFG}, "F28"),
 }
 """Methods with settings that go through all of their phases, and which switches are released."""
 
