@@ -6,21 +6,24 @@ Makes random JPEG pictures in a temporary folder, and measures
 - reading: pictures/s and GB/s at which batches of prepared pictures come to the device, cropped as
   ResNet-50 is trained, from the host's memory, read ahead and not;
 - waiting: the share of the time that the device waits for pictures, at the pictures/s that a
-  network trains on it (--need, as `dfgctl bench` measured it): a pause stands for each step.
+  network trains on it (--need, as `dfgctl bench` measured it): a pause stands for each step. The
+  machine keeps up if that is less than 5 %.
 """
 
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from dfgctl import seeding
+from dfgctl import provenance, seeding
 from dfgctl.data.ahead import DRAWS_PER_STEP, Ahead
 from dfgctl.data.batches import Batches, Images
 from dfgctl.data.folders import Listing, Picture
@@ -29,6 +32,9 @@ from dfgctl.data.views import VIEWS
 from dfgctl.processor import cores
 
 VIEW = VIEWS["resnet50"]
+
+ENOUGH = 5.0
+"""Percent of the time that may be waited for pictures before a machine does not keep up."""
 
 
 def make(folder: Path, count: int, width: int, height: int) -> Listing:
@@ -54,7 +60,7 @@ def decoding(listing: Listing, file: Path) -> dict[str, object]:
     return {
         "what": "decoding",
         "pictures/s": round(rate),
-        "pictures/s and core": round(rate / cores()),
+        "pictures/s a core": round(rate / cores()),
         "KB a picture": round(sum(p.size for p in listing.train) / len(listing.train) / 1000),
     }
 
@@ -97,8 +103,8 @@ def reading(
     return {
         "what": f"reading{' ahead' if ahead else ', not ahead'}{', with pauses' if pause else ''}",
         "pictures/s": round(rate),
-        "GB/s": round(rate * VIEW.channels * VIEW.crop**2 / 1e9, 2),
-        "waited, % of the time": round(100 * waited / seconds, 2),
+        "MB/s": round(rate * VIEW.channels * VIEW.crop**2 / 1e6),
+        "% of the time waited": round(100 * waited / seconds, 1),
     }
 
 
@@ -108,20 +114,39 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    auto = "cuda" if torch.cuda.is_available() else "cpu"
+    add("--pictures", type=int, default=1000, help="how many [1000]")
+    add("--width", type=int, default=500, help="of a picture, in pixels [500]")
+    add("--height", type=int, default=375, help="likewise [375]")
+    add("--batch", type=int, default=64, help="pictures of a step [64]")
+    add("--steps", type=int, default=100, help="steps that are timed [100]")
+    add("--need", type=float, help="pictures/s that a network trains")
+    add("--cold", action="store_true", help="read prepared pictures from the disk")
+    add("--device", choices=("cpu", "cuda"), default=auto, help=f"[{auto}]")
+    add("--folder", type=Path, help="where the temporary folder is made")
+    add("--json", action="store_true")
+    given = parser.parse_args()
+    for name in ("pictures", "width", "height", "batch", "steps"):
+        if getattr(given, name) < 1:
+            parser.error(f"--{name} must be at least 1")
+    if given.need is not None and not 0 < given.need < float("inf"):
+        parser.error("--need must be more than 0")
+    if given.device == "cuda" and auto == "cpu":
+        parser.error("there is no CUDA device here")
+    if given.folder is not None and not given.folder.is_dir():
+        parser.error(f"there is no folder {given.folder}")
+    return given
+
+
 def main() -> None:
     """Measure, and print lines or JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=1000)
-    parser.add_argument("--width", type=int, default=500)
-    parser.add_argument("--height", type=int, default=375)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--need", type=float, help="pictures/s that a network trains")
-    parser.add_argument("--cold", action="store_true", help="read prepared pictures from the disk")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--folder", type=Path, help="where the temporary folder is made")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    given = arguments()
     with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
         folder = Path(temporary)
         listing = make(folder, given.pictures, given.width, given.height)
@@ -130,17 +155,31 @@ def main() -> None:
         pauses = [0.0] + ([given.batch / given.need] if given.need else [])
         for pause in pauses:
             lines += [reading(listing, file, ahead, pause, given) for ahead in (False, True)]
+    waited = float(str(lines[-1]["% of the time waited"]))
+    keeps_up = waited < ENOUGH if given.need else None
+    about = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made_with": provenance.collect(),
+        "command": sys.argv,
+        "cores": cores(),
+        "device": given.device,
+        "need": given.need,
+        "cold": given.cold,
+    }
     if given.json:
-        about = {"cores": cores(), "device": given.device, "need": given.need, "cold": given.cold}
-        print(json.dumps({**about, "lines": lines}, indent=2))
+        print(json.dumps({**about, "lines": lines, "keeps_up": keeps_up}, indent=2))
         return
     print(f"{cores()} cores, {given.device}" + (", from the disk" if given.cold else ""))
-    if given.need:
-        print(f"{given.need:>12,.0f} pictures/s are needed")
     for line in lines:
         what, rate, *_ = line.values()
         others = ", ".join(f"{value} {name}" for name, value in list(line.items())[2:])
-        print(f"{rate:>12,} pictures/s, {others}: {what}")
+        print(f"{what + ':':32}{rate:>8,} pictures/s, {others}")
+    if keeps_up is not None:
+        verdict = "keeps up" if keeps_up else "does not keep up"
+        print(
+            f"At {given.need:,.0f} pictures/s the network waits {waited} % of the time for "
+            f"pictures: this machine {verdict}."
+        )
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ class UnknownNameError(InputError):
         self.nearest = nearest(name, known)
         names = ", ".join(sorted(known))
         hint = f"did you mean '{self.nearest}'? " if self.nearest else ""
+        if "," in name and all(part.strip() in known for part in name.split(",")):
+            hint = f"name one {kind} at a time. "
         super().__init__(f"Unknown {kind} '{name}': {hint}There is: {names}.")
 
 

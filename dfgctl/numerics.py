@@ -74,7 +74,7 @@ def check_precision(device: torch.device, precision: str) -> None:
     if precision not in NEEDS:
         raise InputError(f"This dfgctl does not know the precision '{precision}': upgrade it.")
     raise InputError(
-        f"--precision {precision} needs {NEEDS[precision]}, which {device} is not: choose another "
+        f"--precision {precision} needs {NEEDS[precision]}, not {device}: choose another "
         "--device, or another precision (fp32 is the default)."
     )
 

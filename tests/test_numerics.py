@@ -178,7 +178,7 @@ def test_a_gpu_s_generation_says_what_it_can(
 
 def test_a_cpu_has_no_tf32() -> None:
     assert precisions(CPU) == ("fp32", "bf16")
-    with pytest.raises(InputError, match=r"^--precision tf32 needs an NVIDIA GPU .* cpu is not"):
+    with pytest.raises(InputError, match=r"^--precision tf32 needs an NVIDIA GPU .* not cpu"):
         check_precision(CPU, "tf32")
     with pytest.raises(InputError, match="upgrade"):
         check_precision(CPU, "fp8")

@@ -106,7 +106,7 @@ def subject(
         except DataMissingError:
             if isinstance(info.files, OwnFolder):
                 raise
-            note = f"{info.title} is not in {data_dir}: "
+            note = f"{info.title} is not in the folder {data_dir} (see --data-dir): "
     counts, whole = _random_counts(info, recipe.backbone)
     note += f"random pictures of its shape are measured{'' if note else f' for {info.title}'}"
     if not whole:
@@ -151,7 +151,7 @@ def checked(
     )
     found = check(request)
     if len(found.variants) > 1:
-        raise InputError("dfgctl bench takes one value a setting: type it once for each.")
+        raise InputError("dfgctl bench takes one value of a setting: call it once for each value.")
     return found
 
 

@@ -34,6 +34,11 @@ EPILOG = (
     "dfgctl bench digits --method dfg --whole"
 )
 
+MOST = 1000
+"""Runs of a pack at the most."""
+
+SLOW = "ResNet-50 on a CPU: each pack takes some minutes. --rounds 1 is quickest."
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -143,23 +148,27 @@ def bench(
     packs = _packs(pack)
     precisions = _split(precision, "--precision")
     names = _split(backbone, "--backbone") if backbone is not None else [None]
-    targets = [_target(dataset, name, folder) for name in names]
-    choice = Choice(
-        devices=tuple(_devices(device)),
-        precisions=tuple(precisions),
-        packs=packs,
-        eager=eager,
-        threads=threads,
-        effort=Effort(rounds, seconds, steps),
-        data_dir=data_dir,
-        folder=folder,
-    )
-    subjects = [subject(t.recipe, t.info, data_dir, folder, synthetic) for t in targets]
-    asked = (subjects, choice, method or [], settings or [])
-    if whole:
-        _whole(*asked, json)
-    else:
-        _packs_measured(*asked, output, json)
+    try:
+        targets = [_target(dataset, name, folder) for name in names]
+        choice = Choice(
+            devices=tuple(_devices(device)),
+            precisions=tuple(precisions),
+            packs=packs,
+            eager=eager,
+            threads=threads,
+            effort=Effort(rounds, seconds, steps),
+            data_dir=data_dir,
+            folder=folder,
+        )
+        subjects = [subject(t.recipe, t.info, data_dir, folder, synthetic) for t in targets]
+        asked = (subjects, choice, method or [], settings or [])
+        if whole:
+            _whole(*asked, json)
+        else:
+            _packs_measured(*asked, output, json)
+    except KeyboardInterrupt:
+        err().print("Interrupted. Nothing is kept.")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _packs_measured(
@@ -177,16 +186,21 @@ def _packs_measured(
         DfgctlError: a pack could not be measured, or none.
     """
     from dfgctl.bench.planning import checked, jobs
+    from dfgctl.dispatch.notes import idle_settings
 
     planned: list[Job] = []
+    notes: list[str] = []
     for one in subjects:
-        most = choice.most(one.recipe.backbone)
-        planned += jobs(one, checked(one, methods, settings, most), choice)
-    for one in subjects:
-        if one.note:
-            _note(one.note)
+        found = checked(one, methods, settings, choice.most(one.recipe.backbone))
+        planned += jobs(one, found, choice)
+        notes += [*([one.note] if one.note else []), *idle_settings(found)]
+    if any(job.device == "cpu" and job.runs[0].spec.backbone == "resnet50" for job in planned):
+        notes.append(SLOW)
+    notes = list(dict.fromkeys(notes))
+    for note in notes:
+        _note(note)
     rows, stopped = _measure(planned)
-    view.show_packs(rows, [one.note for one in subjects if one.note], json)
+    view.show_packs(rows, notes, json)
     if output is not None and any(row.seconds_per_step for row in rows):
         from dfgctl.report.speed import draw_speed
 
@@ -242,6 +256,7 @@ def _whole(
     if choice.threads is not None:
         torch.set_num_threads(choice.threads)
     found = []
+    err().print("Each method trains short runs twice: to warm up, and to be measured.")
     for (one, asked), device, precision in product(planned, choice.devices, choice.precisions):
         place = Place(torch.device(device), pack, choice.data_dir)
         with watcher(2 * pack) as watch:  # a run to warm up, and the one that is timed
@@ -266,9 +281,11 @@ def _split(text: str, option: str) -> list[str]:
 def _packs(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
-    words = _split(text, "--pack")
-    if not all(word.isdecimal() and int(word) for word in words):
-        raise InputError(f"--pack takes numbers from 1 on with commas, such as 1,5,45: not {text}.")
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and 1 <= int(word) <= MOST for word in words):
+        raise InputError(
+            f"--pack takes numbers from 1 to {MOST:,} with commas, such as 1,5,45: not '{text}'."
+        )
     return tuple(sorted({int(word) for word in words}))
 
 

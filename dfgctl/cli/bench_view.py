@@ -67,7 +67,7 @@ COLUMNS = (
     Column("Pack", lambda row: str(row.pack)),
     Column("Mode", lambda row: "graphs" if row.graphs else "eager"),
     Column("ms/\nstep", lambda row: SHORT[row.status] or _milliseconds(row)),
-    Column("±", lambda row: percent(row.spread), 3),
+    Column("IQR", lambda row: percent(row.spread), 3),
     Column("runs ×\nsteps/s", lambda row: number(row.run_steps_per_second)),
     Column("× one\neager", lambda row: number(row.against_one)),
     Column("× one\ngraphs", lambda row: number(row.against_one_graphs)),
@@ -118,7 +118,7 @@ def show_packs(rows: "Sequence[Row]", notes: Sequence[str], json: bool) -> None:
 
 
 def _noisy(rows: "Sequence[Row]") -> list[str]:
-    noisy = [row for row in rows if row.spread is not None and row.spread > NOISY]
+    noisy = [row for row in rows if row.spread is not None and round(row.spread, 2) > NOISY]
     if not noisy:
         return []
     worst = max(noisy, key=lambda row: row.spread or 0.0)
@@ -150,17 +150,21 @@ def _panel_of(row: "Row") -> tuple[str, ...]:
 def _show_table(title: str, rows: "list[Row]") -> None:
     console = out(wide=True)
     console.print(f"\n[bold]{escape(title)}[/bold]", soft_wrap=True)
-    console.print(table(rows, console.width))
-    for line in _explained(rows):
-        out().print(escape(line), style="dim")
+    made, left_out = table(rows, console.width)
+    console.print(made)
+    for line in _explained(rows, left_out):
+        console.print(escape(line), style="dim")
 
 
-def table(rows: "Sequence[Row]", width: int) -> "Table":
+def table(rows: "Sequence[Row]", width: int) -> "tuple[Table, list[str]]":
     """Return the table of some packs; columns give way until the others fit.
 
     Args:
         rows: the packs, of one network and device.
         width: columns of the terminal.
+
+    Returns:
+        The table, and the titles of what has given way.
     """
     from rich.cells import cell_len
     from rich.table import Table
@@ -174,7 +178,7 @@ def table(rows: "Sequence[Row]", width: int) -> "Table":
         c: max(cell_len(text) for text in [*c.title.splitlines(), *texts])
         for c, texts in cells.items()
     }
-    gap = GAP
+    gap, left_out = GAP, []
 
     def too_wide() -> bool:
         return sum(widths.values()) + gap * (len(widths) - 1) > width
@@ -184,37 +188,48 @@ def table(rows: "Sequence[Row]", width: int) -> "Table":
             gap = 1
         if too_wide():
             del widths[column]
+            left_out.append(_word(column))
     made = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for column in widths:
         justify: Literal["left", "right"] = "left" if column.title in WORDS else "right"
-        made.add_column(column.title, justify=justify, no_wrap=True, vertical="bottom")
+        title = column.title if graphs else column.title.replace("\neager", "")
+        made.add_column(title, justify=justify, no_wrap=True, vertical="bottom")
     for i in range(len(rows)):
         made.add_row(*(escape(cells[column][i]) for column in widths))
-    return made
+    return made, left_out
 
 
-def _explained(rows: "list[Row]") -> list[str]:
+def _word(column: Column) -> str:
+    return column.title.replace("\n", " ")
+
+
+def _explained(rows: "list[Row]", left_out: Sequence[str]) -> list[str]:
     """Return what a reader of the table needs to know."""
     ok = [row for row in rows if row.seconds_per_step is not None]
     if not ok:
         return []
     first = ok[0]
     peak = first.matmul_per_second
-    lines = [
+    rounds = counted(len(first.rounds or ()), "round")
+    idle = "time without a kernel" if first.device != "cpu" else "the cores' time left unused"
+    parts = [
         f"{first.device_name}"
-        + (f", {number(peak / 1e9)} GFLOP/s in a product of matrices" if peak else "")
-        + ". ms/step: median of "
-        + f"{counted(len(first.rounds or ()), 'round')}, ± their interquartile range.",
-        "runs/h: whole runs, with set-up and evaluations (eval.: their share). idle: "
-        + (
-            "time without a kernel."
-            if first.device != "cpu"
-            else "the cores' time that training left unused."
-        ),
+        + (f", {number(peak / 1e9)} GFLOP/s in a product of matrices" if peak else ""),
+        f"ms/step: median of {rounds}"
+        + (", IQR their interquartile range" if len(first.rounds or ()) > 1 else ""),
+        "× one: against a pack of one" + (", eager or by graphs" if first.graphs else ""),
+        "runs/h: whole runs, with set-up and evaluations (eval.: their share)",
+        f"idle: {idle}",
     ]
     if first.device == "cpu":
-        lines.append("memory: growth of the process.")
-    return lines
+        parts.append("memory: growth of the process")
+    parts.append("of peak: share of that product's GFLOP/s")
+    if left_out:
+        parts.append(f"left out, as there is no room: {', '.join(left_out)} (--json has all)")
+    return [
+        ". ".join(f"{part[:1].upper()}{part[1:]}" for part in parts[:1]) + ".",
+        ". ".join(parts[1:]) + ".",
+    ]
 
 
 def panels(rows: "Sequence[Row]") -> "list[Panel]":
@@ -249,7 +264,7 @@ def show_whole(found: "Sequence[Whole]", json: bool) -> None:
         console = out()
         grid = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
         grid.add_column("Part", vertical="bottom")
-        short, long = f"{one.steps:,} steps\nmeasured", f"{one.run_steps:,} steps\nfrom it"
+        short, long = f"{one.steps:,} steps,\nmeasured", f"{one.run_steps:,} steps,\nprojected"
         for title in (short, long, "share"):
             grid.add_column(title, justify="right", vertical="bottom", no_wrap=True)
         for part in one.parts:

@@ -2,9 +2,10 @@
 
 import contextlib
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from dfgctl.cli.output import err, escape
 from dfgctl.cli.worker import every_of, pack_of
@@ -16,9 +17,16 @@ if TYPE_CHECKING:
     from dfgctl.dispatch.crew import Job
     from dfgctl.dispatch.slurm import SlurmOptions
     from dfgctl.dispatch.stopping import Stop
+    from dfgctl.records import PlannedRun
     from dfgctl.registry import Registry
 
 LAUNCHERS = ("local", "slurm", "dry-run")
+
+REPAYING = 60.0
+"""Seconds of training from which on it repays to start workers, which takes some seconds."""
+
+WORKER_BYTES = 2 * 2**30
+"""Memory that a worker with small networks may take."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ class Launch:
     Attributes:
         registry: the registry, as it was named.
         launcher: ``local``, ``slurm`` or ``dry-run``.
-        workers: how many workers; None for one a device.
+        workers: how many workers; None for one a device, or see ``on_all_cores``.
         detach: whether the command returns at once.
         device: the device's name.
         pack: ``--pack``.
@@ -83,6 +91,28 @@ class Launch:
 
         for name in dict.fromkeys(shared_out(self.device, self.workers)):
             check_precision(torch.device(name), precision)
+
+    def on_all_cores(self, runs: "Sequence[PlannedRun]", seconds: float | None) -> Self:
+        """Let small networks train in a worker for each core, where nobody said how many.
+
+        A second thread does little for them, a second run side by side does much.
+
+        Args:
+            runs: what is still to be trained.
+            seconds: how long it will take; None if that is not known.
+        """
+        small = all(run.spec.backbone == "lenet5" for run in runs)
+        if self.launcher != "local" or self.workers or not small or (seconds or 0) < REPAYING:
+            return self
+        from dfgctl.devices import HostMeter
+        from dfgctl.dispatch.place import choose_device
+        from dfgctl.processor import cores
+
+        if choose_device(self.device).type != "cpu":
+            return self
+        packs = -(-len(runs) // (pack_of(self.pack) or 1))
+        workers = min(cores(), packs, HostMeter().total // WORKER_BYTES)
+        return replace(self, workers=workers) if workers > 1 else self
 
     def job(self, plan: str, device: str, threads: int | None = None) -> "Job":
         """Return what a worker is started with."""

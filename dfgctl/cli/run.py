@@ -138,7 +138,8 @@ def run(
         int | None,
         typer.Option(
             min=1,
-            help="Worker processes, or Slurm jobs. \\[default: one for each device; one job]",
+            help="Worker processes, or Slurm jobs. \\[default: one for each GPU; on a CPU one for "
+            "each core if LeNet-5 trains for more than a minute, else this process; one job]",
             rich_help_panel=WORKERS,
         ),
     ] = None,
@@ -183,7 +184,7 @@ def run(
     """
     from dfgctl.cli.launching import Launch, train
     from dfgctl.cli.planning import check_weights, enqueue, plan_for, target_of
-    from dfgctl.cli.summary import announce, conclude, show_json
+    from dfgctl.cli.summary import announce, conclude, foreseen, show_json
     from dfgctl.dispatch.request import Request, check
     from dfgctl.dispatch.slurm import SlurmOptions
     from dfgctl.registry.engine import home
@@ -219,7 +220,7 @@ def run(
     launch.check()
     checked = check(request)  # names and numbers, before a picture is looked at
     dry = dry_run or launcher == "dry-run"
-    if not dry:
+    if not dry or device not in ("auto", "cpu"):  # the others are there without a look at torch
         launch.check_precision(precision)
     target = target.looked_through(folder, keep=not dry)
     checked = check(replace(request, recipe=target.recipe))
@@ -243,7 +244,9 @@ def run(
     queued = enqueue(store, plan, force, source_weights)
     status = store.statuses(r.id for r in plan.runs)
     missing = [r for r in plan.runs if status.get(r.id) in ("queued", "running")]
-    announce(plan, queued, missing, store, several=(workers or 1) > 1)
+    guess = foreseen(plan, missing, store)
+    launch = launch.on_all_cores(missing, guess.seconds)
+    announce(plan, queued, missing, store, guess, launch.workers or 1)
     if missing and not train(launch, store, queued, len(missing)):
         if json:
             show_json(plan, store, select)

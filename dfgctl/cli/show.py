@@ -185,7 +185,7 @@ def _print_evaluations(console: Any, measurements: "list[Measurement]") -> None:
     stride = -(-len(measurements) // keep)
     shown = [m for i, m in enumerate(measurements) if (len(measurements) - 1 - i) % stride == 0]
     names = sorted({name for m in measurements for name in m.losses})
-    title = "Evaluations" if stride == 1 else f"Evaluations (each {stride}th; --json has all)"
+    title = "Evaluations" if stride == 1 else f"Evaluations (one of {stride}; --json has all)"
     table = Table(title=title, title_justify="left", box=None)
     columns = ["Step", "Acc. %", "Loss", *names]
     if shown[-1].val_accuracy is not None:

@@ -8,10 +8,28 @@ from dfgctl.cli.output import err, escape, print_json
 from dfgctl.errors import RunsFailedError
 
 if TYPE_CHECKING:
+    from dfgctl.dispatch.estimate import Estimate
     from dfgctl.dispatch.plan import Plan
     from dfgctl.records import PlannedRun, Run
     from dfgctl.registry import Registry
     from dfgctl.report.selection import Select
+
+
+def foreseen(plan: "Plan", missing: "Sequence[PlannedRun]", store: "Registry") -> "Estimate":
+    """Estimate what the runs of a plan that are still to be trained will take.
+
+    Args:
+        plan: the plan.
+        missing: those runs.
+        store: the registry.
+    """
+    from dfgctl.cli.planning import unready
+    from dfgctl.dispatch.estimate import NEWEST, Estimate, estimate
+
+    if not missing:
+        return Estimate(0.0, 0, "")
+    known = store.runs(dataset=plan.recipe.name, newest=NEWEST)
+    return estimate(missing, known, plan.recipe, unready(plan, missing, store))
 
 
 def announce(
@@ -19,7 +37,8 @@ def announce(
     queued: str,
     missing: "Sequence[PlannedRun]",
     store: "Registry",
-    several: bool,
+    guess: "Estimate",
+    workers: int,
 ) -> None:
     """Say how many runs there are, how long they will take, and what should be known of them.
 
@@ -28,11 +47,10 @@ def announce(
         queued: its id in the registry.
         missing: its runs that are still to be trained.
         store: the registry.
-        several: whether several workers train them.
+        guess: how long they will take.
+        workers: how many workers train them.
     """
     from dfgctl.cli.names import counted, duration
-    from dfgctl.cli.planning import unready
-    from dfgctl.dispatch.estimate import NEWEST, estimate
 
     console = err()
     console.print(
@@ -41,12 +59,9 @@ def announce(
     )
     if busy := store.counts(queued)["running"]:
         console.print(f"{busy} of them being trained already, by other commands.")
-    if missing:
-        known = store.runs(dataset=plan.recipe.name, newest=NEWEST)
-        guess = estimate(missing, known, plan.recipe, unready(plan, missing, store))
-        if guess.seconds is not None:
-            alone = " for one worker" if several else ""
-            console.print(f"About {duration(guess.seconds)}{alone}, by {guess.basis}.")
+    if missing and guess.seconds is not None:
+        alone = f" for one worker, of {workers}" if workers > 1 else ""
+        console.print(f"About {duration(guess.seconds)}{alone}, by {guess.basis}.")
     for note in plan.notes:
         console.print(f"[yellow]Note:[/yellow] {escape(note)}")
 

@@ -14,7 +14,7 @@ def notes(checked: Checked, runs: Sequence[PlannedRun], target: Manifest) -> tup
         *_left_out(target),
         *_short_classes(checked, runs, target),
         *_early_end(runs),
-        *_idle_settings(checked),
+        *idle_settings(checked),
         *_tuned_on(checked, runs),
     )
 
@@ -53,7 +53,8 @@ def _early_end(runs: Sequence[PlannedRun]) -> list[str]:
     return []
 
 
-def _idle_settings(checked: Checked) -> list[str]:
+def idle_settings(checked: Checked) -> list[str]:
+    """Return a sentence for each setting that was given and can change nothing."""
     found = []
     if checked.request.split and not any(m.name == "dfg" or m.code for m in checked.methods):
         found.append("--split touches none of the chosen methods.")

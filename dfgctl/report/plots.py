@@ -1,6 +1,7 @@
 """Figures, drawn with matplotlib; the file's name says which kind it is."""
 
 import contextlib
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -195,10 +196,16 @@ def check_file(file: Path) -> None:
     """Check that a figure can be saved under a name.
 
     Raises:
-        InputError: its ending is none of png, svg, pdf.
+        InputError: its ending is none of png, svg, pdf, or nothing can be written there.
     """
     if file.suffix.lower() not in SUFFIXES:
         raise InputError(f"'{file}' has no picture's ending: use .png, .svg or .pdf.")
+    if file.is_dir():
+        raise InputError(f"{file} is a folder: name a file in it with -o.")
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        why = "cannot be written to" if folder.is_dir() else "is a file, no folder"
+        raise InputError(f"{file} cannot be written, as {folder} {why}: name another with -o.")
 
 
 def save(figure: Any, file: Path) -> None:

@@ -75,7 +75,7 @@ def draw_speed(panels: Sequence[Panel], file: Path) -> None:
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         size = (5.6 if columns == 1 else 3.8 * columns, 3.3 * rows + 0.7)
         figure = Figure(figsize=size, layout="constrained")
-        every = list(figure.subplots(rows, columns, squeeze=False).flat)
+        every = list(figure.subplots(rows, columns, squeeze=False, sharey=_alike(panels)).flat)
         for axes, panel in zip(every, panels, strict=False):
             _draw(axes, panel, looks, both)
         for axes in every[len(panels) :]:
@@ -105,6 +105,12 @@ def _keys(looks: Mapping[str, tuple[str, str]], both: bool) -> list[Any]:
         keys.append(Line2D([], [], color=grey, marker="o", label="CUDA graphs"))
     keys.append(Line2D([], [], color=grey, linestyle=":", linewidth=1, label="linear in the pack"))
     return keys
+
+
+def _alike(panels: Sequence[Panel]) -> bool:
+    """Say whether all panels may share an axis: a network much slower than another may not."""
+    rates = [rate for p in panels for line in p.lines for rate in line.points.values()]
+    return max(rates) < 100 * min(rates)
 
 
 def _looks(panels: Sequence[Panel]) -> dict[str, tuple[str, str]]:

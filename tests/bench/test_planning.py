@@ -38,7 +38,7 @@ def test_settings_reach_the_runs(make_jobs: Jobs) -> None:
 
 
 def test_a_sweep_is_refused(make_jobs: Jobs) -> None:
-    with pytest.raises(InputError, match="one value a setting"):
+    with pytest.raises(InputError, match="one value of a setting"):
         make_jobs("dfg", settings=("dfg.n_D=3,4",))
 
 

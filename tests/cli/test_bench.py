@@ -106,7 +106,7 @@ def test_several_networks_and_random_pictures_have_tables_of_their_own(
     assert shown.code == 0
     assert "LeNet-5, Digits, cpu, fp32" in shown.out
     assert "ResNet-50, Caltech-256 (random pictures), cpu, fp32" in shown.out
-    assert "Caltech-256 is not in data" in " ".join(shown.err.split())
+    assert "Caltech-256 is not in the folder data" in " ".join(shown.err.split())
     assert (tmp_path / "speed.pdf").read_bytes().startswith(b"%PDF")
 
 
@@ -198,9 +198,12 @@ def test_a_whole_run_as_json(cli: Cli) -> None:
         (("--precision", "tf32"), "NVIDIA"),
         (("--device", "tpu"), "Unknown device 'tpu'"),
         (("--pack", "0"), "--pack takes numbers"),
-        (("--pack", "1,,2"), "--pack takes names with commas"),
-        (("--pack", "1,1"), "each once"),
-        (("--set", "dfg.rho=0,1"), "one value a setting"),
+        (("--pack", "1,,2"), "--pack takes numbers"),
+        (("--pack", "1,1001"), "from 1 to 1,000"),
+        (("--precision", "fp32,fp32"), "each once"),
+        (("--method", "original,dfg"), "name one method at a time"),
+        (("-o", "/dev/null/chart.png"), "/dev/null is a file, no folder"),
+        (("--set", "dfg.rho=0,1"), "one value of a setting"),
         (("--set", "dfg.nothing=1"), "nothing"),
         (("-o", "speed.txt"), ".png"),
         (("--whole", "-o", "speed.png"), "leave -o out"),
@@ -266,7 +269,8 @@ def test_the_table_fits_the_terminal_and_cuts_no_number(width: int) -> None:
         [cuda(m, p, g) for m in ("finetune", "dfg") for g in (False, True) for p in (1, 45)]
     )
     file = StringIO()
-    Console(file=file, width=width).print(bench_view.table(rows, width))
+    made, left_out = bench_view.table(rows, width)
+    Console(file=file, width=width).print(made)
     text = file.getvalue()
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
@@ -274,7 +278,7 @@ def test_the_table_fits_the_terminal_and_cuts_no_number(width: int) -> None:
     (last,) = [w for w in words if w[:3] == ["dfg", "45", "graphs"]]
     for cell in ("20.0", "2,250", "92.0", "23.0", "123.5"):
         assert cell in last
-    assert ("set-up" in text) == (width >= 120)
+    assert ("set-up" in text) == (width >= 120) == ("set-up" not in left_out)
 
 
 def test_on_a_gpu_eager_and_graphs_are_panels_lines_of_their_own() -> None:
@@ -312,3 +316,28 @@ def test_a_gpu_is_measured(cli: Cli) -> None:
         assert row["peak_memory"] <= row["reserved_memory"] <= row["device_memory"]
         assert 0 <= row["idle_share"] < 1
         assert row["flop_per_step"] > 0
+
+
+def test_a_setting_that_touches_nothing_is_said(cli: Cli, answered: Any) -> None:
+    answered(made)
+    shown = cli("bench", "--method", "original", "--pack", "1", "--set", "dfg.rho=0.2")
+    assert "--set dfg.rho touches none of the chosen methods." in " ".join(shown.err.split())
+    quiet = cli("bench", "--method", "dfg", "--pack", "1", "--set", "dfg.rho=0.2")
+    assert "touches none" not in quiet.err
+
+
+def test_a_large_network_on_a_cpu_is_said_to_be_slow(cli: Cli, answered: Any) -> None:
+    answered(made)
+    words = ("bench", "--backbone", "resnet50", "--method", "original", "--pack", "1")
+    assert "some minutes" in cli(*words, "--device", "cpu").err
+
+
+def test_an_interruption_before_anything_was_measured_promises_nothing(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dfgctl.bench.planning.subject", interrupted)
+    shown = cli("bench")
+    assert (shown.code, shown.err) == (130, "Interrupted. Nothing is kept.\n")

@@ -242,7 +242,7 @@ def test_a_file_without_a_pictures_ending_is_refused(
 
 def test_a_place_below_a_file_is_refused(swept: list[Any], tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(InputError, match=r"cannot be written .*-o"):
+    with pytest.raises(InputError, match=r"cannot be written, as .*taken is a file.*-o"):
         draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "taken" / "rho.png")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
@@ -251,7 +251,7 @@ def test_a_folder_in_the_files_place_is_refused_and_nothing_half_stays(
     swept: list[Any], tmp_path: Path
 ) -> None:
     (tmp_path / "rho.png").mkdir()
-    with pytest.raises(InputError, match=r"cannot be written .*-o"):
+    with pytest.raises(InputError, match=r"is a folder: .*-o"):
         draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "rho.png")
     assert [path.name for path in tmp_path.iterdir()] == ["rho.png"]
 

@@ -199,12 +199,14 @@ def _print_list(runs: "list[Run]", select: "Select | None", total: int) -> None:
 def _cells(run: "Run", width: int) -> dict[str, str]:
     from dfgctl.cli.names import combination, short
     from dfgctl.cli.names import status as status_of
+    from dfgctl.records import PRECISIONS
 
     spec = run.spec
+    precision = "" if spec.precision == PRECISIONS[0] else f" {spec.precision}"
     return {
         "Run": short(run.id),
         "Data set": spec.dataset,
-        "Method": spec.method,
+        "Method": spec.method + precision,
         "Ratio": spec.ratio,
         "Majority": combination(spec, None if width > NARROW else FEW),
         "Seed": str(spec.seed),

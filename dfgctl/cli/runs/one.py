@@ -26,6 +26,8 @@ def show_run(
     measurements = store.measurements(found.id, shown) if shown else []
     identity = found.spec.source_identity
     command = command_of(found, store.source(identity) if identity else None)
+    if any(a.number == shown and a.provenance.get("deterministic") for a in attempts):
+        command += " --deterministic"
     if json:
         print_json(_detail(found, command, attempts, measurements))
         return
