@@ -1,5 +1,8 @@
 """``digits``: the 1,797 real handwritten digits that scikit-learn ships (8x8, UCI)."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,16 +19,27 @@ def labels_and_split() -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np
 
     Half of each class (rounded down) trains, the rest tests.
     """
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    labels = bunch.target.astype(np.int64)
+    pixels, labels = _table()
     training = np.zeros(len(labels), dtype=bool)
     for c in range(10):
         members = np.flatnonzero(labels == c)
         order = seeding.permutation(seeding.key(SPLIT, c), len(members))
         training[members[order[: len(members) // 2]]] = True
-    return bunch.images.astype(np.uint8), labels, training
+    return pixels, labels, training
+
+
+def _table() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Read scikit-learn's own file: importing scikit-learn takes each process seconds."""
+    package = find_spec("sklearn")
+    if package is not None and package.origin is not None:
+        file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+        if file.is_file():
+            table = np.loadtxt(file, delimiter=",", dtype=np.int64)
+            return table[:, :-1].reshape(-1, 8, 8).astype(np.uint8), table[:, -1]
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
 
 
 def load() -> ImageArrays:

@@ -4,7 +4,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet50
 
 BLOCKS = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}
 """The residual blocks by torchvision's names, and their bottlenecks."""
@@ -95,7 +94,7 @@ class ResNet50Extractor(Blocks):
     """
 
     def __init__(self, split: str = "block1") -> None:
-        whole = resnet50(weights=None)
+        whole = _whole()
         super().__init__(layers_of(split)[0], whole)
         self.conv1, self.bn1 = whole.conv1, whole.bn1
         self.relu, self.maxpool = whole.relu, whole.maxpool
@@ -134,7 +133,7 @@ class ResNet50Classifier(Blocks):
     """
 
     def __init__(self, classes: int, split: str = "block1", bounded: bool = False) -> None:
-        whole = resnet50(weights=None)
+        whole = _whole()
         super().__init__(layers_of(split)[1], whole)
         self.bounded = bounded
         self.avgpool = whole.avgpool
@@ -169,3 +168,10 @@ class ResNet50Classifier(Blocks):
         if maps:
             return logits, *convs
         return (logits, h) if hidden else logits
+
+
+def _whole() -> Any:
+    """Return torchvision's ResNet-50 with random weights."""
+    from torchvision.models import resnet50  # late: it takes a second, which other networks save
+
+    return resnet50(weights=None)

@@ -55,7 +55,7 @@ def narrow(
     if name == "lenet5":
         return full
     if name == "resnet50":
-        monkeypatch.setattr("dfgctl.networks.resnet50.resnet50", whole_resnet50)
+        monkeypatch.setattr("torchvision.models.resnet50", whole_resnet50)
         shape = Shape(8, (Deconv(8, 4, 2, 1), Deconv(16, 3, 1, 1)))  # 4 -> 8 -> 8
         monkeypatch.setitem(generator.SHAPES, ("resnet50", "block1"), shape)
 
