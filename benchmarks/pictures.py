@@ -16,6 +16,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def arguments() -> argparse.Namespace:
+def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -131,7 +132,7 @@ def arguments() -> argparse.Namespace:
     add("--device", choices=("cpu", "cuda"), default=auto, help=f"[{auto}]")
     add("--folder", type=Path, help="where the temporary folder is made")
     add("--json", action="store_true")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     for name in ("pictures", "width", "height", "batch", "steps"):
         if getattr(given, name) < 1:
             parser.error(f"--{name} must be at least 1")
@@ -144,9 +145,9 @@ def arguments() -> argparse.Namespace:
     return given
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure, and print lines or JSON."""
-    given = arguments()
+    given = arguments(words)
     with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
         folder = Path(temporary)
         listing = make(folder, given.pictures, given.width, given.height)
