@@ -106,3 +106,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is most like ``name``, or None when none is near."""
     matches = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return matches[0] if matches else None
+
+
+def first_line(text: str, nothing: str = "no word") -> str:
+    """Return the first line of what an error or a program says; ``nothing`` where it says none."""
+    return (text.strip().splitlines() or [nothing])[0].strip()
+
+
+def last_line(text: str, nothing: str = "no word") -> str:
+    """Return the last line of what an error or a program says; ``nothing`` where it says none."""
+    return (text.strip().splitlines() or [nothing])[-1].strip()

@@ -14,6 +14,7 @@ import torch
 
 from dfgctl.clock import Clock
 from dfgctl.devices import is_memory
+from dfgctl.errors import first_line
 from dfgctl.methods.base import Method
 from dfgctl.state import Tally
 
@@ -223,7 +224,7 @@ class Stepper:
 
     def _give_up(self, error: Exception) -> None:
         """Record no more; recordings that there are go with their memory."""
-        first = (str(error).splitlines() or [""])[0]
+        first = first_line(str(error), "")
         self.problem = f"{type(error).__name__}: {first}" if first else type(error).__name__
         self.recorder = None
         self.forget()

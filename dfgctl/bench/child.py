@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 
 from dfgctl.bench.records import FAILED, NO_MEMORY, Job, Row
-from dfgctl.errors import InputError
+from dfgctl.errors import InputError, first_line
 
 
 def answer(job: Job) -> Row | InputError:
@@ -28,12 +28,7 @@ def answer(job: Job) -> Row | InputError:
     except Exception as error:
         traceback.print_exc()
         status = NO_MEMORY if is_memory(error) else FAILED
-        return Row.of(job, status, first_line(str(error)) or type(error).__name__)
-
-
-def first_line(text: str) -> str:
-    """Return the first line of a text that says something."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+        return Row.of(job, status, first_line(str(error), type(error).__name__))
 
 
 def main(result: Path) -> None:

@@ -14,11 +14,11 @@ aten = torch.ops.aten
 def count(work: Callable[[], object]) -> int:
     """Return the FLOP of what a function does: convolutions and products of matrices.
 
-    They are counted as PyTorch is called, the backward passes and the critic's second derivative
-    included, which is how many are done. Checked by hand: for a convolution of U FLOP in the
-    forward pass, the gradient of either argument is U more, and a penalty on one's norm takes 4 U;
-    but where the stride leaves a rest at the border, PyTorch makes that of a filter of k x k for
-    one of (k + 1) x (k + 1) and cuts it down, and this is done, and counted.
+    They are counted as PyTorch is called, backward passes and second derivatives (a penalty's, in a
+    method of one's own) included, which is how many are done. Checked by hand: for a convolution of
+    U FLOP in the forward pass, the gradient of either argument is U more, and a penalty on one's
+    norm takes 4 U; but where the stride leaves a rest at the border, PyTorch makes that of a filter
+    of k x k for one of (k + 1) x (k + 1) and cuts it down, and this is done, and counted.
 
     Left out, as PyTorch's own counter does, is all that works element by element: activations,
     batch norm, pooling, losses, random numbers, optimisers, the gather of a batch.

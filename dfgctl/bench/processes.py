@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from dfgctl.bench.records import FAILED, NO_MEMORY, Job, Row
-from dfgctl.errors import InputError
+from dfgctl.errors import InputError, last_line
 
 COMMAND = (sys.executable, "-m", "dfgctl.bench.child")
 
@@ -77,5 +77,4 @@ def _died(job: Job, code: int, log: str) -> Row:
         error = "its process was killed, as the system does where the machine's memory runs out"
         return Row.of(job, NO_MEMORY, error)
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    last = (log.strip().splitlines() or ["without a word"])[-1].strip()
-    return Row.of(job, FAILED, f"its process died ({how}): {last}")
+    return Row.of(job, FAILED, f"its process died ({how}): {last_line(log, 'without a word')}")

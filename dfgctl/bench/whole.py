@@ -1,6 +1,5 @@
 """Trains a short run as ``dfgctl run`` does, and says what a whole one spends its time on."""
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from dfgctl.bench.accounts import Accounts, Entry, Watched
 from dfgctl.bench.pictures import random_source
 from dfgctl.bench.planning import Subject, in_precision, plan
 from dfgctl.data.catalog import DATASETS
+from dfgctl.data.checksums import ChecksumCache
 from dfgctl.dispatch import packs
 from dfgctl.dispatch.desk import Desk
 from dfgctl.dispatch.events import Observer
@@ -24,7 +24,7 @@ from dfgctl.dispatch.plan import Plan
 from dfgctl.dispatch.request import Checked
 from dfgctl.dispatch.sources import SourceNetworks, shelve
 from dfgctl.dispatch.worker import Worker
-from dfgctl.errors import RunsFailedError
+from dfgctl.errors import RunsFailedError, last_line
 from dfgctl.networks.weights import write
 from dfgctl.phases import evaluations, stretches
 from dfgctl.records import PlannedRun
@@ -137,13 +137,16 @@ def train(
     with tempfile.TemporaryDirectory(prefix="dfgctl-bench-") as name:
         folder = Path(name)
         weights = _random_weights(checked, spec.backbone, folder)
+        digest = ChecksumCache(folder / "checksums.json", keep=False).sha256(weights)
         place = replace(place, checkpoint_every=every)
         with closing(Registry(str(folder / "registry.sqlite"), create=True)) as registry:
 
             def work(number: int) -> float:
-                asked = replace(checked.request, steps=number, eval_every=max(1, number // 4))
+                asked = replace(
+                    checked.request, steps=number, eval_every=max(1, number // EVALUATED)
+                )
                 asked = replace(asked, source_weights=weights)
-                runs = plan(replace(checked, request=asked), subject, _sha256(weights))
+                runs = plan(replace(checked, request=asked), subject, digest)
                 queued = _enqueue(registry, runs, weights)
                 worker = Worker(registry, place, observer, queued)
                 start = time.perf_counter()
@@ -183,11 +186,6 @@ def _random_weights(checked: Checked, backbone: str, folder: Path) -> Path:
     return file
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def _enqueue(registry: Registry, made: Plan, weights: Path) -> str:
     registry.keep_card(made.card)
     for source in made.sources:
@@ -201,8 +199,7 @@ def _check(registry: Registry, queued: str) -> None:
     if set(counts) == {"finished"}:
         return
     errors = [run.error or run.status for run in registry.runs() if run.status != "finished"]
-    last = (errors[0].strip().splitlines() or ["no word"])[-1]
-    raise RunsFailedError(f"The run that was to be measured failed: {last}")
+    raise RunsFailedError(f"The run that was to be measured failed: {last_line(errors[0])}")
 
 
 def _watched(observer: type[Observer]) -> list[Watched]:

@@ -212,24 +212,22 @@ def _explained(rows: "list[Row]", left_out: Sequence[str]) -> list[str]:
     peak = first.matmul_per_second
     rounds = counted(len(first.rounds or ()), "round")
     idle = "time without a kernel" if first.device != "cpu" else "the cores' time left unused"
+    machine = first.device_name or first.device
+    if peak:
+        machine += f", {number(peak / 1e9)} GFLOP/s in a product of matrices"
     parts = [
-        f"{first.device_name}"
-        + (f", {number(peak / 1e9)} GFLOP/s in a product of matrices" if peak else ""),
         f"ms/step: median of {rounds}"
         + (", IQR their interquartile range" if len(first.rounds or ()) > 1 else ""),
         "× one: against a pack of one" + (", eager or by graphs" if first.graphs else ""),
         "runs/h: whole runs, with set-up and evaluations (eval.: their share)",
         f"idle: {idle}",
+        "of peak: share of that product's GFLOP/s",
     ]
     if first.device == "cpu":
         parts.append("memory: growth of the process")
-    parts.append("of peak: share of that product's GFLOP/s")
     if left_out:
         parts.append(f"left out, as there is no room: {', '.join(left_out)} (--json has all)")
-    return [
-        ". ".join(f"{part[:1].upper()}{part[1:]}" for part in parts[:1]) + ".",
-        ". ".join(parts[1:]) + ".",
-    ]
+    return [f"{machine}.", f"{'. '.join(parts)}."]
 
 
 def panels(rows: "Sequence[Row]") -> "list[Panel]":

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from dfgctl.devices import device_name
-from dfgctl.errors import InputError, WorkersFailedError
+from dfgctl.errors import InputError, WorkersFailedError, first_line
 from dfgctl.numerics import precisions
 
 
@@ -38,11 +38,6 @@ class Place:
     def device_name(self) -> str:
         """The device in words."""
         return device_name(self.device)
-
-
-def first_line(error: str) -> str:
-    """Return what an error's text begins with."""
-    return (error.strip().splitlines() or ["no word"])[0]
 
 
 def check_usable(error: str, device_name: str) -> None:

@@ -9,10 +9,10 @@ from dfgctl import __version__
 from dfgctl.devices import Meter, is_memory
 from dfgctl.dispatch.events import Observer, described
 from dfgctl.dispatch.pictures import Pictures
-from dfgctl.dispatch.place import Place, check_usable, first_line
+from dfgctl.dispatch.place import Place, check_usable
 from dfgctl.dispatch.sources import SourceNetworks
 from dfgctl.dispatch.stopping import Stop
-from dfgctl.errors import DfgctlError, InputError
+from dfgctl.errors import DfgctlError, InputError, first_line
 from dfgctl.measuring import Measured, measure, shortened
 from dfgctl.memory import SOFTWARE, Profile, kind_of, shared_out
 from dfgctl.networks.catalog import BACKBONES

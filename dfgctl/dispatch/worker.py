@@ -18,7 +18,7 @@ from dfgctl.dispatch.lease import kept_alive
 from dfgctl.dispatch.logs import RunLogs
 from dfgctl.dispatch.packs import PackTraining
 from dfgctl.dispatch.pictures import Pictures
-from dfgctl.dispatch.place import Place, check_usable, first_line
+from dfgctl.dispatch.place import Place, check_usable
 from dfgctl.dispatch.sizes import PackSizes
 from dfgctl.dispatch.sources import SourceNetworks
 from dfgctl.dispatch.stopping import Stop
@@ -28,6 +28,7 @@ from dfgctl.errors import (
     RegistryUnavailableError,
     StoppedError,
     WorkersFailedError,
+    first_line,
 )
 from dfgctl.numerics import NEEDS, deterministic, without_determinism
 from dfgctl.records import Claim, WorkerState

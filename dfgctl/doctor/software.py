@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import dfgctl
+from dfgctl.errors import last_line
 from dfgctl.provenance import git_state
 from dfgctl.records import Finding
 
@@ -159,7 +160,7 @@ def slurm() -> Finding:
         return Finding(
             "note",
             "slurm",
-            f"sbatch is here, but sinfo does not answer ({_last_line(str(said))})",
+            f"sbatch is here, but sinfo does not answer ({last_line(str(said))})",
             "ask whoever looks after the cluster; other launchers do without it",
         )
     names = ", ".join(asked.stdout.split()) or "none"
@@ -183,7 +184,3 @@ def _numbers(version: str) -> list[int]:
     """Return a version's numbers: 2.14.1+cu130 is [2, 14, 1]."""
     match = re.match(r"[0-9]+(\.[0-9]+)*", version)
     return [int(part) for part in match[0].split(".")] if match else []
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no word"])[-1]

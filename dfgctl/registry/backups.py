@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from dfgctl.errors import InputError, RegistryError
+from dfgctl.errors import InputError, RegistryError, last_line
 from dfgctl.registry.engine import (
     BUSY_SECONDS,
     HEAD,
@@ -229,10 +229,9 @@ def _dump(engine: Engine, url: URL, beside: Path) -> None:
             [reader, "--list", str(beside)], capture_output=True, text=True, check=False
         )
     if made.returncode != 0:
-        reason = (made.stderr.strip().splitlines() or ["no word"])[-1]
         raise RegistryError(
-            f"pg_dump made no backup of {shown(url)} ({reason}): mend that, or write the runs "
-            "with dfgctl runs export."
+            f"pg_dump made no backup of {shown(url)} ({last_line(made.stderr)}): mend that, or "
+            "write the runs with dfgctl runs export."
         )
 
 

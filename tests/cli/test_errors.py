@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from refusals import refused
 
 from dfgctl.data import fetch
 from dfgctl.data.catalog import DATASETS
@@ -17,17 +18,6 @@ from dfgctl.registry import Registry
 from dfgctl.registry.engine import VERSION_TABLE
 
 Cli = Callable[..., Any]
-
-
-def refused(result: Any, *says: str, code: int = 2) -> None:
-    """Check that a command ended in one sentence."""
-    assert result.code == code
-    assert result.out == ""
-    lines = result.err.strip().splitlines()
-    assert lines[-1].startswith("Error: ")
-    assert "Traceback" not in result.err
-    for part in says:
-        assert part in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +251,7 @@ def test_missing_data_is_named_with_its_files_its_folder_and_what_to_type(
     files = DATASETS["fmnist"].files
     assert files is not None
     folder = str(tmp_path / "empty" / files.folder)
-    refused(result, *files.names(), folder, "no route to host", "--data-dir")
+    refused(result, *files.names(), folder, "no route to host", "--data-dir", told=True)
     assert cli("runs", "list", "--json").json == []
 
 
