@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 import torch
+import torch._dynamo  # the first optimiser would: a second or two that are no run's
 from numpy.typing import NDArray
 
 from dfgctl import metrics, seeding

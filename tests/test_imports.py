@@ -253,3 +253,13 @@ def test_reports_start_without_what_takes_long_to_import() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     late = {"torch", "pandas", "matplotlib", "sqlalchemy.dialects.postgresql"}
     assert not late & set(done.stdout.split())
+
+
+def test_what_an_optimiser_imports_is_there_before_a_run_begins() -> None:
+    code = (
+        "import sys, dfgctl.training, torch; before = set(sys.modules);"
+        "torch.optim.Adam([torch.zeros(1, requires_grad=True)], fused=True);"
+        "print(len(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 10  # of hundreds, which take a second or two
