@@ -139,7 +139,7 @@ def bench(
     from dfgctl.registry.engine import home
 
     if output is not None:
-        from dfgctl.report.plots import check_file
+        from dfgctl.report.figures import check_file
 
         if whole:
             raise InputError("--whole draws no chart: leave -o out.")

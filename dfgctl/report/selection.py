@@ -15,6 +15,17 @@ class Select(StrEnum):
     val = "val"
 
 
+class Metric(StrEnum):
+    """Which metric of a run on its test set is reported."""
+
+    accuracy = "accuracy"
+    balanced = "balanced"
+    f1 = "f1"
+    gmean = "gmean"
+    minority = "minority"
+    majority = "majority"
+
+
 NO_SHARE = "no validation share"
 NOT_KEPT = "validated accuracy not kept"
 

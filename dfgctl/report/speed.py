@@ -7,19 +7,7 @@ from typing import Any
 
 from dfgctl.errors import NothingToShowError
 from dfgctl.records import METHODS
-from dfgctl.report.plots import STYLE, save
-
-LOOKS = {
-    "original": ("#000000", "o"),
-    "finetune": ("#e69f00", "s"),
-    "delta": ("#009e73", "^"),
-    "difa": ("#cc79a7", "D"),
-    "dfg": ("#0072b2", "v"),
-}
-"""Each method's colour, of Okabe and Ito's palette, and marker, which printed grey tells apart."""
-
-OTHERS = (("#d55e00", "P"), ("#56b4e9", "X"), ("#666666", "*"))
-"""Those of methods of one's own, in turn."""
+from dfgctl.report.figures import STYLE, looks, save
 
 COLUMNS = 3
 """Panels side by side, at the most."""
@@ -70,18 +58,18 @@ def draw_speed(panels: Sequence[Panel], file: Path) -> None:
 
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
-    looks = _looks(panels)
+    colours = looks(sorted({line.method for panel in panels for line in panel.lines}))
     both = len({line.graphs for panel in panels for line in panel.lines}) > 1
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         size = (5.6 if columns == 1 else 3.8 * columns, 3.3 * rows + 0.7)
         figure = Figure(figsize=size, layout="constrained")
         every = list(figure.subplots(rows, columns, squeeze=False, sharey=_alike(panels)).flat)
         for axes, panel in zip(every, panels, strict=False):
-            _draw(axes, panel, looks, both)
+            _draw(axes, panel, colours, both)
         for axes in every[len(panels) :]:
             axes.set_visible(False)
         figure.legend(
-            handles=_keys(looks, both),
+            handles=_keys(colours, both),
             loc="outside lower center",
             ncols=3 if columns == 1 else 4,
             frameon=False,
@@ -90,13 +78,13 @@ def draw_speed(panels: Sequence[Panel], file: Path) -> None:
         save(figure, file)
 
 
-def _keys(looks: Mapping[str, tuple[str, str]], both: bool) -> list[Any]:
+def _keys(colours: Mapping[str, tuple[str, str]], both: bool) -> list[Any]:
     """Return the legend: methods by colour and marker, modes by the way of drawing."""
     from matplotlib.lines import Line2D
 
     keys = [
         Line2D([], [], color=colour, marker=marker, markersize=6, label=METHODS.get(name, name))
-        for name, (colour, marker) in looks.items()
+        for name, (colour, marker) in colours.items()
     ]
     grey = "#666666"
     if both:
@@ -113,24 +101,14 @@ def _alike(panels: Sequence[Panel]) -> bool:
     return max(rates) < 100 * min(rates)
 
 
-def _looks(panels: Sequence[Panel]) -> dict[str, tuple[str, str]]:
-    """Return each method's colour and marker, in the paper's order."""
-    found = {line.method for panel in panels for line in panel.lines}
-    own = sorted(found - set(LOOKS))
-    return {
-        **{method: look for method, look in LOOKS.items() if method in found},
-        **{method: OTHERS[i % len(OTHERS)] for i, method in enumerate(own)},
-    }
-
-
-def _draw(axes: Any, panel: Panel, looks: Mapping[str, tuple[str, str]], both: bool) -> None:
+def _draw(axes: Any, panel: Panel, colours: Mapping[str, tuple[str, str]], both: bool) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     packs: set[int] = set()
     for line in panel.lines:
         if not line.points:
             continue
-        colour, marker = looks[line.method]
+        colour, marker = colours[line.method]
         xs = sorted(line.points)
         packs |= set(xs)
         ideal = [line.points[xs[0]] * x / xs[0] for x in xs]

@@ -6,8 +6,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from dfgctl.errors import InputError, NothingToShowError
-from dfgctl.report import plots
-from dfgctl.report.speed import LOOKS, OTHERS, Line, Panel, draw_speed
+from dfgctl.report import figures
+from dfgctl.report.figures import LOOKS, OTHERS
+from dfgctl.report.speed import Line, Panel, draw_speed
 
 LINES = (
     Line("dfg", False, {1: 20.0, 5: 90.0, 45: 400.0}),
@@ -60,7 +61,7 @@ def test_the_file_is_there_whatever_its_kind(tmp_path: Path, suffix: str) -> Non
 
 
 def test_the_texts_stand_in_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(plots.STYLE, "svg.fonttype", "none")
+    monkeypatch.setitem(figures.STYLE, "svg.fonttype", "none")
     file = tmp_path / "speed.svg"
     draw_speed([Panel("LeNet-5, SVHN\nNVIDIA H200, fp32", LINES[:1])], file)
     text = file.read_text()

@@ -1,29 +1,23 @@
-"""Figures, drawn with matplotlib; the file's name says which kind it is."""
+"""Accuracy over the values of one setting: rho (Fig. 6) and delta (Fig. 7)."""
 
-import contextlib
-import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from dfgctl.errors import InputError, NothingToShowError
+from dfgctl.errors import NothingToShowError
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import title_of
+from dfgctl.report.figures import BLUE, ORANGE, STYLE, Drawn
 from dfgctl.report.groups import Row, each_row, row_of
 from dfgctl.report.selection import ACCURACIES, Select, accuracy_of, require_any, shown_of
 from dfgctl.report.statistics import Summary, summarise
 
-SUFFIXES = (".png", ".svg", ".pdf")
 SYMBOLS = {"rho": "ρ", "delta": "δ"}
 AXES = {
     "rho": "ρ, share of the source's filter weights (Eq. 7)",
     "delta": "δ, threshold as a share of the mean filter weight",
 }
-BLUE, ORANGE = "#0072b2", "#d55e00"
-"""From Okabe and Ito's palette, which colour-blind readers can tell apart."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +34,7 @@ class Sensitivity:
         points: value to the accuracies (in [0, 1]) of its runs.
         select: which accuracies they are.
         left_out: how many other groups (source, imbalance, settings) have such runs.
+        runs: value to the ids of its runs, in the order of ``points``.
     """
 
     key: str
@@ -51,6 +46,7 @@ class Sensitivity:
     points: dict[float, list[float]]
     select: Select = Select.last
     left_out: int = 0
+    runs: dict[float, list[str]] = field(default_factory=dict)
 
     @property
     def axis(self) -> str:
@@ -80,6 +76,7 @@ def sensitivity(
         NothingToShowError: fewer than two values have finished runs with such an accuracy.
     """
     groups: dict[Row, dict[float, list[float]]] = {}
+    ids: dict[Row, dict[float, list[str]]] = {}
     shown: dict[Row, Select] = {}
     members = [r for r in runs if r.spec.method == "dfg" and r.spec.dataset == recipe.name]
     require_any(members, select)
@@ -95,6 +92,7 @@ def sensitivity(
             continue
         value = float(run.spec.settings["dfg"][key])
         groups.setdefault(row, {}).setdefault(value, []).append(accuracy)
+        ids.setdefault(row, {}).setdefault(value, []).append(run.id)
         shown[row] = shown_of(run, select)
     usable = {row: points for row, points in groups.items() if len(points) > 1}
     if not usable:
@@ -128,6 +126,7 @@ def sensitivity(
         points=points,
         select=shown[row],
         left_out=left_out,
+        runs=ids[row],
     )
 
 
@@ -140,13 +139,10 @@ def _target(recipe: Recipe) -> str:
     return f"{shlex.quote(recipe.pictures.folder)} --backbone {recipe.backbone}{split}"
 
 
-def draw_sensitivity(data: Sensitivity, file: Path) -> None:
-    """Draw accuracy over a setting's values and save it.
-
-    Raises:
-        InputError: the file's name has another ending, or it cannot be written.
-    """
+def draw(data: Sensitivity) -> Drawn:
+    """Draw accuracy over a setting's values."""
     import matplotlib
+    import pandas as pd
     from matplotlib.figure import Figure  # pyplot, which is for screens, takes long to import
 
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
@@ -189,44 +185,18 @@ def draw_sensitivity(data: Sensitivity, file: Path) -> None:
         axes.set_xticks(xs)
         axes.set_title(_title(data), loc="left")
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
-        save(figure, file)
-
-
-def check_file(file: Path) -> None:
-    """Check that a figure can be saved under a name.
-
-    Raises:
-        InputError: its ending is none of png, svg, pdf, or nothing can be written there.
-    """
-    if file.suffix.lower() not in SUFFIXES:
-        raise InputError(f"'{file}' has no picture's ending: use .png, .svg or .pdf.")
-    if file.is_dir():
-        raise InputError(f"{file} is a folder: name a file in it with -o.")
-    folder = next(parent for parent in file.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        why = "cannot be written to" if folder.is_dir() else "is a file, no folder"
-        raise InputError(f"{file} cannot be written, as {folder} {why}: name another with -o.")
-
-
-def save(figure: Any, file: Path) -> None:
-    """Save a figure, whole or not at all.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    check_file(file)
-    beside = file.with_name(f".{file.stem}.tmp{file.suffix}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(beside, dpi=200)
-        beside.replace(file)
-    except OSError as error:
-        raise InputError(
-            f"{file} cannot be written ({error.strerror}): name another with -o."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+    points = [
+        (value, accuracy, run)
+        for value in summaries
+        for accuracy, run in zip(data.points[value], data.runs[value], strict=True)
+    ]
+    return Drawn(
+        name=f"{data.key}-{data.dataset}",
+        figure=figure,
+        data=pd.DataFrame(points, columns=[data.key, "accuracy", "run"]),
+        runs=[run for *_, run in points],
+        said=[f"{data.key} {v:<5g} {s.text()} % (n={s.n})" for v, s in summaries.items()],
+    )
 
 
 def _title(data: Sensitivity) -> str:
@@ -234,15 +204,3 @@ def _title(data: Sensitivity) -> str:
     n = f"n = {counts.pop()}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
     first = f"DFG on {data.title} ({data.ratio}), {n} runs a value"
     return "\n".join([first, ", ".join(data.notes)]) if data.notes else first
-
-
-STYLE: dict[str, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "svg.fonttype": "path",
-    "pdf.fonttype": 42,
-}

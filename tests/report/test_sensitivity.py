@@ -13,13 +13,24 @@ from matplotlib import pyplot as plt
 
 from dfgctl import recipe as recipes
 from dfgctl.errors import InputError, NothingToShowError
-from dfgctl.report import plots
-from dfgctl.report.plots import Sensitivity, check_file, draw_sensitivity, sensitivity
+from dfgctl.report import figures
+from dfgctl.report.figures import check_file, save
 from dfgctl.report.selection import Select
+from dfgctl.report.sensitivity import Sensitivity, draw, sensitivity
 
 DIGITS = recipes.load("digits")
 MEANS = [(0.5, 82.0), (0.75, 91.0), (1.0, 70.0)]
 """What ``swept`` has at each value, in %."""
+
+
+KEPT: list[Any] = []
+
+
+def draw_to(data: Sensitivity, file: Path) -> None:
+    """Draw and save."""
+    drawn = draw(data)
+    KEPT.append(drawn.figure)
+    save(drawn.figure, file, drawn.runs)
 
 
 @pytest.fixture(autouse=True)
@@ -127,17 +138,10 @@ def test_one_value_makes_no_figure(make_run: Any, key: str) -> None:
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Collect the figures instead of closing them."""
-    figures: list[Any] = []
-    original = plots.save
-
-    def save(figure: Any, file: Path) -> None:
-        figures.append(figure)
-        original(figure, file)
-
-    monkeypatch.setattr(plots, "save", save)
-    return figures
+def drawn() -> list[Any]:
+    """The figures that ``draw_to`` drew."""
+    KEPT.clear()
+    return KEPT
 
 
 @pytest.mark.parametrize(
@@ -148,7 +152,7 @@ def test_a_figure_is_written_as_its_name_says(
     swept: list[Any], tmp_path: Path, suffix: str, magic: bytes
 ) -> None:
     file = tmp_path / "new" / "folder" / f"rho{suffix}"
-    draw_sensitivity(sensitivity("rho", swept, DIGITS), file)
+    draw_to(sensitivity("rho", swept, DIGITS), file)
     assert file.read_bytes().startswith(magic)
     assert file.stat().st_size > 5000
     assert [path.name for path in file.parent.iterdir()] == [file.name]
@@ -157,15 +161,15 @@ def test_a_figure_is_written_as_its_name_says(
 def test_a_figure_replaces_an_older_one(swept: list[Any], tmp_path: Path) -> None:
     file = tmp_path / "rho.svg"
     file.write_text("old")
-    draw_sensitivity(sensitivity("rho", swept, DIGITS), file)
+    draw_to(sensitivity("rho", swept, DIGITS), file)
     assert "<svg" in file.read_text()
 
 
 def test_a_figures_words_say_what_it_shows(
     swept: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(plots.STYLE, "svg.fonttype", "none")
-    draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "rho.svg")
+    monkeypatch.setitem(figures.STYLE, "svg.fonttype", "none")
+    draw_to(sensitivity("rho", swept, DIGITS), tmp_path / "rho.svg")
     text = html.unescape((tmp_path / "rho.svg").read_text())
     for words in (
         "DFG on Digits (10:1), n = 2 runs a value",
@@ -182,7 +186,7 @@ def test_a_figures_words_say_what_it_shows(
 def test_a_figure_shows_every_run_the_means_and_the_default(
     swept: list[Any], tmp_path: Path, drawn: list[Any]
 ) -> None:
-    draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "rho.svg")
+    draw_to(sensitivity("rho", swept, DIGITS), tmp_path / "rho.svg")
     (axes,) = drawn[0].axes
     lines = [list(zip(*line.get_data(), strict=True)) for line in axes.lines]
     points = sorted(p for line in lines if len({x for x, _ in line}) == 1 for p in line)
@@ -201,7 +205,7 @@ def test_one_run_a_value_is_drawn_without_nan(
     make_run: Any, tmp_path: Path, drawn: list[Any]
 ) -> None:
     runs = [make_run(accuracy=a, changed={"dfg.rho": a}) for a in (0.25, 0.5)]
-    draw_sensitivity(sensitivity("rho", runs, DIGITS), tmp_path / "rho.svg")
+    draw_to(sensitivity("rho", runs, DIGITS), tmp_path / "rho.svg")
     (axes,) = drawn[0].axes
     assert axes.get_title(loc="left").startswith("DFG on Digits (10:1), n = 1 runs a value\n")
     numbers = [n for line in axes.lines for n in (*line.get_xdata(), *line.get_ydata())]
@@ -213,10 +217,10 @@ def test_the_title_tells_uneven_numbers_of_runs_and_departures(
     tmp_path: Path, drawn: list[Any]
 ) -> None:
     points = {0.5: [0.8], 0.75: [0.9, 0.92, 0.93]}
-    data = Sensitivity(
-        "rho", "fmnist", "F-MNIST", "40:1", ("100 steps", "0.1 held out"), 0.75, points
-    )
-    draw_sensitivity(data, tmp_path / "rho.pdf")
+    notes = ("100 steps", "0.1 held out")
+    runs = {0.5: ["a"], 0.75: ["b", "c", "d"]}
+    data = Sensitivity("rho", "fmnist", "F-MNIST", "40:1", notes, 0.75, points, runs=runs)
+    draw_to(data, tmp_path / "rho.pdf")
     title = drawn[0].axes[0].get_title(loc="left")
     first = "DFG on F-MNIST (40:1), n = 1 to 3 runs a value"
     assert title == f"{first}\n100 steps, 0.1 held out"
@@ -225,7 +229,7 @@ def test_the_title_tells_uneven_numbers_of_runs_and_departures(
 def test_drawing_leaves_matplotlibs_settings_as_they_were(swept: list[Any], tmp_path: Path) -> None:
     matplotlib.use("Agg")
     before = dict(matplotlib.rcParams)
-    draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "rho.svg")
+    draw_to(sensitivity("rho", swept, DIGITS), tmp_path / "rho.svg")
     assert dict(matplotlib.rcParams) == before
 
 
@@ -236,14 +240,14 @@ def test_a_file_without_a_pictures_ending_is_refused(
     with pytest.raises(InputError, match=r"use \.png, \.svg or \.pdf"):
         check_file(tmp_path / name)
     with pytest.raises(InputError, match=r"use \.png, \.svg or \.pdf"):
-        draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / name)
+        draw_to(sensitivity("rho", swept, DIGITS), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_below_a_file_is_refused(swept: list[Any], tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(InputError, match=r"cannot be written, as .*taken is a file.*-o"):
-        draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "taken" / "rho.png")
+        draw_to(sensitivity("rho", swept, DIGITS), tmp_path / "taken" / "rho.png")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
@@ -252,7 +256,7 @@ def test_a_folder_in_the_files_place_is_refused_and_nothing_half_stays(
 ) -> None:
     (tmp_path / "rho.png").mkdir()
     with pytest.raises(InputError, match=r"is a folder: .*-o"):
-        draw_sensitivity(sensitivity("rho", swept, DIGITS), tmp_path / "rho.png")
+        draw_to(sensitivity("rho", swept, DIGITS), tmp_path / "rho.png")
     assert [path.name for path in tmp_path.iterdir()] == ["rho.png"]
 
 
@@ -269,7 +273,7 @@ def test_a_full_disk_leaves_the_older_figure_and_nothing_half(
     file = tmp_path / "rho.png"
     file.write_text("old")
     with pytest.raises(InputError, match="No space left on device"):
-        draw_sensitivity(sensitivity("rho", swept, DIGITS), file)
+        draw_to(sensitivity("rho", swept, DIGITS), file)
     assert file.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["rho.png"]
 
@@ -278,11 +282,11 @@ def test_no_figure_stays_open_whether_it_could_be_saved_or_not(
     swept: list[Any], tmp_path: Path
 ) -> None:
     data = sensitivity("rho", swept, DIGITS)
-    draw_sensitivity(data, tmp_path / "rho.svg")
+    draw_to(data, tmp_path / "rho.svg")
     assert plt.get_fignums() == []
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(InputError):
-        draw_sensitivity(data, tmp_path / "taken" / "rho.png")
+        draw_to(data, tmp_path / "taken" / "rho.png")
     assert plt.get_fignums() == []
 
 
@@ -322,7 +326,7 @@ def test_a_figure_shows_the_accuracy_that_is_asked_for_and_says_so(
     found = sensitivity("rho", three_each, DIGITS, select)
     assert found.points == {0.5: [0.25 + more], 1.0: [0.5 + more]}
     assert found.select == (select or "last")
-    draw_sensitivity(found, tmp_path / "rho.svg")
+    draw_to(found, tmp_path / "rho.svg")
     assert drawn[0].axes[0].get_ylabel() == words
 
 

@@ -12,9 +12,10 @@ import pytest
 from dfgctl import recipe as recipes
 from dfgctl.errors import NothingToShowError
 from dfgctl.records import METHODS
+from dfgctl.report.rendering import render
+from dfgctl.report.results import BEST_MARK, Cell, results
 from dfgctl.report.selection import Select
 from dfgctl.report.statistics import Summary, summarise
-from dfgctl.report.tables import BEST_MARK, Cell, results
 
 RECIPES = {name: recipes.load(name) for name in ("digits", "fmnist")}
 
@@ -137,13 +138,17 @@ def test_nothing_to_show_says_how_to_get_something() -> None:
 
 
 def test_json_has_a_record_for_each_cell(make_run: Any) -> None:
-    records = json.loads(results(three(make_run), RECIPES).render("json"))
+    records = json.loads(render(results(three(make_run), RECIPES).table(), "json"))
     by_method = {record["method"]: record for record in records}
     assert list(by_method) == list(METHODS)
     dfg = by_method["dfg"]
     assert dfg["mean"] == pytest.approx(0.93)
     assert dfg["std"] == pytest.approx(math.sqrt(0.0013))
-    assert (dfg["n"], dfg["combinations"], dfg["status"]) == (3, 1, {"finished": 3})
+    assert (dfg["n"], dfg["combinations"], dfg["status"]) == (
+        3,
+        1,
+        {"finished": 3, "queued": 0, "running": 0, "failed": 0, "cancelled": 0},
+    )
     assert (dfg["dataset"], dfg["ratio"], dfg["source"]) == ("digits", "10:1", "glyphs")
     assert by_method["original"]["std"] is None
     assert by_method["delta"]["mean"] is None
@@ -152,7 +157,7 @@ def test_json_has_a_record_for_each_cell(make_run: Any) -> None:
 
 def test_csv_has_a_line_for_each_cell(make_run: Any) -> None:
     runs = [*three(make_run), make_run("delta", None, status="failed")]
-    text = results(runs, RECIPES).render("csv")
+    text = render(results(runs, RECIPES).table(), "csv")
     lines = {line["method"]: line for line in csv.DictReader(io.StringIO(text))}
     assert list(lines) == list(METHODS)
     assert float(lines["dfg"]["mean"]) == pytest.approx(0.93)
@@ -161,7 +166,9 @@ def test_csv_has_a_line_for_each_cell(make_run: Any) -> None:
     assert lines["delta"]["mean"] == ""
     assert lines["delta"]["failed"] == "1"
     assert lines["dfg"]["failed"] == "0"
-    settings = results([make_run(steps=100, seed=1, validation=0.1)], RECIPES).render("csv")
+    settings = render(
+        results([make_run(steps=100, seed=1, validation=0.1)], RECIPES).table(), "csv"
+    )
     line = next(csv.DictReader(io.StringIO(settings)))
     assert line["settings"] == "100 steps; 0.1 held out"
 
@@ -173,7 +180,7 @@ def test_csv_has_a_line_for_each_cell(make_run: Any) -> None:
 def test_records_of_different_rows_can_be_told_apart(
     make_run: Any, fields: dict[str, Any], kind: str
 ) -> None:
-    text = results([make_run(), make_run(**fields)], RECIPES).render(kind)
+    text = render(results([make_run(), make_run(**fields)], RECIPES).table(), kind)
     records = json.loads(text) if kind == "json" else list(csv.DictReader(io.StringIO(text)))
     own = [json.dumps(record) for record in records if record["method"] == "dfg"]
     assert len(own) == 2
@@ -181,7 +188,7 @@ def test_records_of_different_rows_can_be_told_apart(
 
 
 def test_markdown_is_a_table_with_its_notes(make_run: Any) -> None:
-    text = results([*three(make_run), make_run(steps=100)], RECIPES).render("md")
+    text = render(results([*three(make_run), make_run(steps=100)], RECIPES).table(), "md")
     lines = [line for line in text.splitlines() if line.startswith("|")]
     rows = [[part.strip() for part in line.strip("|").split("|")] for line in lines]
     assert rows[0] == ["Data set", "Settings", *METHODS.values()]
@@ -192,7 +199,7 @@ def test_markdown_is_a_table_with_its_notes(make_run: Any) -> None:
         "not planned",
         "not planned",
         "not planned",
-        "93.00 ± 3.61 (n = 3)",
+        "**93.00 ± 3.61 (n = 3)**",
     ]
     assert rows[3][0] == "Digits (10:1) †"
     assert "Test accuracy in %" in text
@@ -200,13 +207,13 @@ def test_markdown_is_a_table_with_its_notes(make_run: Any) -> None:
 
 
 def test_a_bar_in_a_sources_name_breaks_no_markdown_cell(make_run: Any) -> None:
-    text = results([make_run(source="file:a|b")], RECIPES).render("md")
+    text = render(results([make_run(source="file:a|b")], RECIPES).table(), "md")
     bars = [line.replace(r"\|", "").count("|") for line in text.splitlines() if line[:1] == "|"]
     assert bars == [len(METHODS) + 3] * 3
 
 
 def test_latex_is_a_whole_table(make_run: Any) -> None:
-    text = results([*three(make_run), make_run(steps=100)], RECIPES).render("latex")
+    text = render(results([*three(make_run), make_run(steps=100)], RECIPES).table(), "latex")
     for part in (r"\begin{table}[htb]", r"\caption{", r"\label{tab:results}", r"\toprule"):
         assert part in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
@@ -218,13 +225,13 @@ def test_latex_is_a_whole_table(make_run: Any) -> None:
 
 
 def test_latex_escapes_what_it_would_read_as_commands(make_run: Any) -> None:
-    text = results([make_run(source="file:a_b&c#d%e")], RECIPES).render("latex")
+    text = render(results([make_run(source="file:a_b&c#d%e")], RECIPES).table(), "latex")
     assert r"file:a\_b\&c\#d\%e" in text
 
 
 @pytest.mark.parametrize("character", ["$", "{", "}", "^", "~", "\\"])
 def test_latex_escapes_also_what_is_rare_in_a_files_name(make_run: Any, character: str) -> None:
-    text = results([make_run(source=f"file:a{character}b")], RECIPES).render("latex")
+    text = render(results([make_run(source=f"file:a{character}b")], RECIPES).table(), "latex")
     assert f"a{character}b" not in text
 
 
@@ -265,7 +272,7 @@ def test_a_table_shows_the_accuracy_that_is_asked_for_and_says_so(
     table = results([make_run(accuracy=0.5, metrics=THREE)], RECIPES, select)
     assert cells(table)["dfg"].lines() == [number, "n = 1"]
     assert words in table.caption
-    text = table.render(kind)
+    text = render(table.table(), kind)
     assert number in text
     assert words in " ".join(text.split())
     assert BEST_MARK not in text
@@ -276,8 +283,8 @@ def test_records_say_which_accuracy_they_hold(make_run: Any, select: Select | No
     runs = [make_run(metrics=THREE), make_run(protocol="released", metrics=THREE)]
     table = results(runs, RECIPES, select)
     shown = [str(select)] * 2 if select else ["last", "best"]
-    lines = list(csv.DictReader(io.StringIO(table.render("csv"))))
-    for records in (json.loads(table.render("json")), lines):
+    lines = list(csv.DictReader(io.StringIO(render(table.table(), "csv"))))
+    for records in (json.loads(render(table.table(), "json")), lines):
         assert [r["select"] for r in records if r["method"] == "dfg"] == shown
 
 
@@ -288,7 +295,7 @@ def test_rows_that_show_the_best_are_marked_where_others_do_not(make_run: Any) -
     assert labels == ["Digits (10:1)", f"Digits (10:1) {BEST_MARK}"]
     assert [row_cells["dfg"].lines()[0] for _, row_cells in mixed.lines] == ["50.00", "90.00"]
     assert f"marked {BEST_MARK} the best" in mixed.caption
-    assert r"$\ddagger$" in mixed.render("latex")
+    assert r"$\ddagger$" in render(mixed.table(), "latex")
     alike = results(runs, RECIPES, Select.last)
     assert [alike.label(row) for row, _ in alike.lines] == ["Digits (10:1)"] * 2
     assert BEST_MARK not in results(runs[1:], RECIPES).caption
@@ -331,7 +338,7 @@ def test_accuracies_without_the_sources_images_stand_below(make_run: Any) -> Non
         "10:1, source glyphs: Original 60.00 (n = 1), DFG 82.00 ± 2.83 (n = 2).",
     )
     assert cells(table)["dfg"].lines()[0] == "92.00 ± 2.83"
-    records = {r["method"]: r for r in json.loads(table.render("json"))}
+    records = {r["method"]: r for r in json.loads(render(table.table(), "json"))}
     assert records["dfg"]["mean_unseen"] == pytest.approx(0.82)
     assert records["dfg"]["std_unseen"] == pytest.approx(math.sqrt(0.0008))
     assert records["delta"]["mean_unseen"] is records["delta"]["std_unseen"] is None
@@ -344,7 +351,7 @@ def test_a_method_of_ones_own_has_a_column_beside_the_papers(make_run: Any) -> N
     table = results([*three(make_run), own(make_run, accuracy=0.4)], RECIPES)
     assert list(table.methods.values())[-2:] == ["DFG", "Mine"]
     assert cells(table)["mine"].text() == "40.00 (n = 1)"
-    header = table.render("md").splitlines()[0]
+    header = render(table.table(), "md").splitlines()[0]
     assert [part.strip() for part in header.strip("|").split("|")][-1] == "Mine"
 
 

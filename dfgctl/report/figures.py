@@ -1,0 +1,122 @@
+"""Figures: one style for all, and files that are whole or not there at all."""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfgctl.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".svg", ".pdf")
+BLUE, ORANGE = "#0072b2", "#d55e00"
+"""From Okabe and Ito's palette, which colour-blind readers can tell apart."""
+
+LOOKS = {
+    "original": ("#000000", "o"),
+    "finetune": ("#e69f00", "s"),
+    "delta": ("#009e73", "^"),
+    "difa": ("#cc79a7", "D"),
+    "dfg": ("#0072b2", "v"),
+}
+"""Each method's colour, of Okabe and Ito's palette, and marker, which printed grey tells apart."""
+
+OTHERS = (("#d55e00", "P"), ("#56b4e9", "X"), ("#666666", "*"))
+"""Those of methods of one's own, in turn."""
+
+STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+}
+"""Of all figures: letters are outlines or embedded fonts."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure, and what it was made from.
+
+    Attributes:
+        name: its file's name, without an ending.
+        figure: what matplotlib drew.
+        data: the numbers behind it, a row for each point.
+        runs: ids of the runs that it shows.
+        said: what it says in numbers, a sentence each.
+    """
+
+    name: str
+    figure: "Figure"
+    data: "pd.DataFrame"
+    runs: Sequence[str]
+    said: Sequence[str] = ()
+
+
+def looks(methods: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return each method's colour and marker, the paper's in its order and then others."""
+    own = sorted(set(methods) - set(LOOKS))
+    return {
+        **{method: look for method, look in LOOKS.items() if method in methods},
+        **{method: OTHERS[i % len(OTHERS)] for i, method in enumerate(own)},
+    }
+
+
+def check_file(file: Path) -> None:
+    """Check that a figure can be saved under a name.
+
+    Raises:
+        InputError: its ending is none of png, svg, pdf, or nothing can be written there.
+    """
+    if file.suffix.lower() not in SUFFIXES:
+        raise InputError(f"'{file}' has no picture's ending: use .png, .svg or .pdf.")
+    if file.is_dir():
+        raise InputError(f"{file} is a folder: name a file in it with -o.")
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        why = "cannot be written to" if folder.is_dir() else "is a file, no folder"
+        raise InputError(f"{file} cannot be written, as {folder} {why}: name another with -o.")
+
+
+def save(figure: Any, file: Path, runs: Sequence[str] = ()) -> None:
+    """Save a figure, whole or not at all.
+
+    Args:
+        figure: the figure.
+        file: its file; the ending says which kind it is.
+        runs: ids of the runs that it shows, for the file's metadata.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    check_file(file)
+    beside = file.with_name(f".{file.stem}.tmp{file.suffix}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(beside, dpi=200, metadata=_metadata(file, runs))
+        beside.replace(file)
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be written ({error.strerror}): name another with -o."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _metadata(file: Path, runs: Sequence[str]) -> Mapping[str, str] | None:
+    """Return what a file says of itself, in the words that its kind knows."""
+    if not runs:
+        return None
+    text = json.dumps({"runs": list(runs)}, separators=(",", ":"))
+    key = {".png": "Description", ".svg": "Description", ".pdf": "Keywords"}[file.suffix.lower()]
+    return {key: text}

@@ -1,0 +1,85 @@
+"""What of the registry a table or a figure is to show, and how."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dfgctl.errors import NothingToShowError
+from dfgctl.recipe import Recipe
+from dfgctl.records import Run
+from dfgctl.report.selection import Metric, Select
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which runs are looked at; what is None or empty lets all pass.
+
+    Attributes:
+        datasets: of these data sets.
+        majority: with so many majority classes; 0 at 1:1.
+        protocol: of this protocol.
+        source: from this source, or of a method that has none.
+    """
+
+    datasets: Sequence[str] = ()
+    majority: int | None = None
+    protocol: str | None = None
+    source: str | None = None
+
+    def passed(self, runs: Sequence[Run]) -> list[Run]:
+        """Return the runs that pass.
+
+        Raises:
+            NothingToShowError: none does.
+        """
+        found = [run for run in runs if self._passes(run)]
+        if not found:
+            which = f" of {', '.join(self.datasets)}" if self.datasets else ""
+            first = self.datasets[0] if self.datasets else "digits"
+            raise NothingToShowError(
+                f"There are no runs{which}{self._named()} yet: train some, e.g. dfgctl run {first}."
+            )
+        return found
+
+    def _passes(self, run: Run) -> bool:
+        spec = run.spec
+        return (
+            (not self.datasets or spec.dataset in self.datasets)
+            and self.majority in (None, spec.majority)
+            and self.protocol in (None, spec.protocol)
+            and (self.source is None or spec.source in (None, self.source))
+        )
+
+    def _named(self) -> str:
+        parts = []
+        if self.majority is not None:
+            parts.append(f"{self.majority} majority classes")
+        if self.protocol is not None:
+            parts.append(f"the protocol {self.protocol}")
+        if self.source is not None:
+            parts.append(f"the source {self.source}")
+        return f" with {' and '.join(parts)}" if parts else ""
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown.
+
+    Attributes:
+        runs: the runs that passed the filters, in any state, at least one.
+        recipes: recipe of each data set, in the order in which they are shown.
+        select: at which step; None for that of each run's own reading (F14).
+        metric: which metric.
+        published: whether the paper's numbers stand beside ours, with a verdict.
+        margin: by how much two means may differ and still count as equal, in points.
+        paper_n: runs behind a number of the paper; None for 45 with majority classes, 10 at 1:1.
+        against: the method that the others are compared with.
+    """
+
+    runs: Sequence[Run]
+    recipes: Mapping[str, Recipe]
+    select: Select | None = None
+    metric: Metric = Metric.accuracy
+    published: bool = False
+    margin: float = 1.0
+    paper_n: int | None = None
+    against: str = "dfg"
