@@ -1,0 +1,70 @@
+"""The paper's numbers, read from ``published.toml``; accuracies in [0, 1] from here on."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("published.toml")
+
+
+@dataclass(frozen=True)
+class Number:
+    """A mean that the paper prints.
+
+    Attributes:
+        mean: the mean accuracy, in [0, 1].
+        std: what follows ±, in [0, 1].
+        place: where it stands.
+        footnotes: what must be said of it.
+    """
+
+    mean: float
+    std: float
+    place: str
+    footnotes: Sequence[str]
+
+
+@cache
+def everything() -> Mapping[str, Any]:
+    """Return all that the file has, as it stands there: accuracies in %."""
+    return tomllib.loads(FILE.read_text("utf-8"))
+
+
+def footnotes(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the texts of footnotes."""
+    return tuple(everything()["footnotes"][name] for name in names)
+
+
+def accuracy(dataset: str, method: str, ratio: str) -> Number | None:
+    """Return a cell of Table 2; None where it has none of that data set, method and ratio."""
+    table = everything()["accuracy"]
+    row = table.get(dataset)
+    if not isinstance(row, Mapping) or row["ratio"] != ratio or method not in row:
+        return None
+    return _number(row[method], table["place"], [*row.get("footnotes", ()), *table["footnotes"]])
+
+
+def block(dataset: str, split: str) -> Number | None:
+    """Return an accuracy of Table 3: ``dfg`` split after a block of ResNet-50."""
+    table = everything()["blocks"]
+    if dataset != table["dataset"] or split not in table:
+        return None
+    return _number(table[split]["accuracy"], table["place"], table["footnotes"])
+
+
+def repeats(majority: int) -> int:
+    """Return how many runs section 4.1 lets one assume behind a number (see the footnote ``std``).
+
+    Args:
+        majority: how many majority classes; 0 at 1:1.
+    """
+    table = everything()["repeats"]
+    return int(table["combinations" if majority else "balanced"])
+
+
+def _number(pair: Sequence[float], place: str, names: Sequence[str]) -> Number:
+    mean, std = pair
+    return Number(mean / 100, std / 100, place, footnotes(names))
