@@ -1,6 +1,5 @@
 """Accuracy over the values of one setting: rho (Fig. 6) and delta (Fig. 7)."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -8,6 +7,7 @@ from dfgctl.errors import NothingToShowError
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import title_of
+from dfgctl.report.chosen import target
 from dfgctl.report.figures import BLUE, ORANGE, STYLE, Drawn
 from dfgctl.report.groups import Row, each_row, row_of
 from dfgctl.report.selection import ACCURACIES, Select, accuracy_of, require_any, shown_of
@@ -100,7 +100,7 @@ def sensitivity(
         share = " --validation 0.1" if select is Select.val else ""
         raise NothingToShowError(
             f"No finished runs of dfg on {recipe.name} with two values of {key}: train some with "
-            f"dfgctl run {_target(recipe)} --method dfg --set dfg.{key}={values}{share}"
+            f"dfgctl run {target(recipe)} --method dfg --set dfg.{key}={values}{share}"
         )
     row, points = min(
         usable.items(),
@@ -128,15 +128,6 @@ def sensitivity(
         left_out=left_out,
         runs=ids[row],
     )
-
-
-def _target(recipe: Recipe) -> str:
-    """Return what ``dfgctl run`` must be given for a data set."""
-    if recipe.pictures is None:
-        return recipe.name
-    fraction = recipe.pictures.test_fraction
-    split = "" if fraction is None else f" --test-fraction {fraction:g}"
-    return f"{shlex.quote(recipe.pictures.folder)} --backbone {recipe.backbone}{split}"
 
 
 def draw(data: Sensitivity) -> Drawn:

@@ -28,6 +28,7 @@ def test_there_are_the_commands_that_the_readme_speaks_of() -> None:
         "table",
         "plot rho",
         "plot delta",
+        *("plot tsne", "plot pca", "plot cam", "plot weights"),
         "runs list",
         "runs show",
         *("runs compare", "runs logs", "runs cancel", "runs retry", "runs rm"),

@@ -1,0 +1,1 @@
+"""Arrays for figures, computed with what runs left: their weights. May import torch."""

@@ -1,0 +1,106 @@
+"""``dfgctl plot weights`` (Fig. 5)."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption
+from dfgctl.cli.output import err, escape, reported
+from dfgctl.cli.plot.common import DataOption, DatasetOption, OutputOption, check_output, keep
+from dfgctl.cli.plot.features import MOST
+from dfgctl.cli.plot.opened import RunArgument, class_numbers, numbers, opened
+from dfgctl.errors import InputError
+
+if TYPE_CHECKING:
+    from dfgctl.records import Run
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command."""
+    group.command("weights", epilog="Example:  dfgctl plot weights --dataset digits --rho 0,0.75")(
+        weights
+    )
+
+
+@reported
+def weights(
+    run: RunArgument = None,
+    dataset: DatasetOption = None,
+    rho: Annotated[
+        str, typer.Option(help="The values of rho, a row of the figure each.")
+    ] = "0.75,0",
+    filters: Annotated[
+        str | None,
+        typer.Option(
+            help="Filters, by number. \\[default: the two whose weights differ most between "
+            "classes at step 0]"
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Classes, by number or name, with commas. \\[default: the first 10]"),
+    ] = None,
+    output: OutputOption = None,
+    data: DataOption = None,
+    registry: RegistryOption = DEFAULT_REGISTRY,
+) -> None:
+    """Draw how DFG's filter weights move through training, for values of rho (Fig. 5).
+
+    At step 0 W is the source's, then the mix of Eq. 7, both before the
+    threshold; 1 is the mean over all filters. Runs of one (combination, seed)
+    pair are shown, and the spread between classes is measured on all pairs
+    that have each rho.
+    """
+    from dfgctl.report.cards import classes_of
+    from dfgctl.report.chosen import pairs, same_kind
+    from dfgctl.report.filter_weights import draw
+
+    check_output(output)
+    values = _values(rho)
+    chosen = numbers(filters, "--filters") if filters else None
+    found = opened(registry, dataset)
+    wanted = {f"dfg.rho={value:g}": partial(_has, value) for value in values}
+    like = found.named(run) if run else None
+    every = pairs(found.runs, found.recipes, wanted, found.kept, like, without="dfg.rho")
+    first = every[0]
+    names = classes_of(next(iter(first.values())))
+    shown = class_numbers(classes, names) if classes else tuple(range(min(MOST, len(names))))
+    if len(shown) > MOST:
+        raise InputError(f"{len(shown)} lines cannot be told apart: name {MOST} at the most.")
+
+    from dfgctl.analysis.filters import moves
+
+    if like is not None:
+        # Only the pair itself was looked for; the numbers are of all pairs of its kind.
+        every = pairs(found.runs, found.recipes, wanted, found.kept, None, without="dfg.rho")
+    alike = [p for p in every if same_kind(p, first) and all(map(found.kept, p.values()))]
+    others = {
+        value: [moves(p[key], found.weights(p[key])) for p in alike]
+        for value, key in zip(values, wanted, strict=True)
+    }
+    rows = [moves(member, found.weights(member)) for member in first.values()]
+    drawn = draw(rows, others, shown, chosen)
+    err().print(escape(f"Filter weights of DFG, {rows[0].run.spec.dataset}:"))
+    keep(drawn, output, data, found.store)
+    if len(shown) < len(names) and not classes:
+        err().print(f"Shown: the first {MOST} of {len(names)} classes; --classes names others.")
+
+
+def _values(text: str) -> list[float]:
+    """Read the values of rho, in the order of the rows.
+
+    Raises:
+        InputError: they are none, or out of range.
+    """
+    try:
+        values = list(dict.fromkeys(float(word) for word in text.split(",")))
+    except ValueError:
+        values = []
+    if not values or not all(0 <= value <= 1 for value in values):
+        raise InputError(f"--rho takes values from 0 to 1 with commas, e.g. 0.75,0, not '{text}'.")
+    return values
+
+
+def _has(rho: float, run: "Run") -> bool:
+    return run.spec.method == "dfg" and float(run.spec.settings["dfg"]["rho"]) == rho

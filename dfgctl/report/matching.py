@@ -1,0 +1,143 @@
+"""How well generated features match real ones, in numbers (beside Fig. 2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfgctl.errors import NothingToShowError
+from dfgctl.records import Run
+
+FEWEST = 4
+"""Features of each kind that a picture or a number needs."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Real and generated features of a run, as many of one as of the other in each class.
+
+    Attributes:
+        run: the run.
+        pictures: ``test`` or ``training``: which pictures the real ones are of.
+        layer: where they stand in the network, with their shape.
+        letters: the networks that give real and generated ones.
+        real: (N, d).
+        generated: (N, d).
+        labels: the classes of both, (N,).
+        real_predicted: the class that the run's C gives each real feature, (N,).
+        generated_predicted: the class that it gives each generated one, (N,).
+    """
+
+    run: Run
+    pictures: str
+    layer: str
+    letters: tuple[str, str]
+    real: NDArray[np.float32]
+    generated: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    real_predicted: NDArray[np.int64]
+    generated_predicted: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Match:
+    """How well they match; shares in [0, 1], by Euclidean distance in all d dimensions.
+
+    Attributes:
+        told_apart: accuracy of the 1-nearest-neighbour two-sample test, leaving one out: 0.5 is a
+            perfect match, 1 none at all (Lopez-Paz and Oquab 2017).
+        real_told: the same on real features alone.
+        generated_told: the same on generated features alone.
+        consistent: generated features that the run's C classifies as the class asked for.
+        real_accuracy: real features that it classifies rightly.
+        neighbour: generated features whose nearest real one has the class asked for.
+        real_neighbour: real features whose nearest other real one has their class.
+    """
+
+    told_apart: float
+    real_told: float
+    generated_told: float
+    consistent: float
+    real_accuracy: float
+    neighbour: float
+    real_neighbour: float
+
+
+def check(features: Features) -> None:
+    """Check that there is something to compare.
+
+    Raises:
+        NothingToShowError: there are too few features, or they are not finite, or all equal.
+    """
+    short = features.run.id[:10]
+    if len(features.labels) < FEWEST:
+        raise NothingToShowError(
+            f"{len(features.labels)} real features are too few to compare: ask for more with "
+            "--images, or for other classes with --classes."
+        )
+    for kind, values in (("real", features.real), ("generated", features.generated)):
+        if not np.isfinite(values).all():
+            raise NothingToShowError(
+                f"The {kind} features of run {short} are not finite: it has diverged; choose "
+                "another run."
+            )
+        if (values == values[0]).all():
+            raise NothingToShowError(
+                f"The {kind} features of run {short} are all equal: its networks have learned "
+                "nothing; choose another run."
+            )
+
+
+def match(features: Features) -> Match:
+    """Measure how well they match.
+
+    Raises:
+        NothingToShowError: there is nothing to compare.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    check(features)
+    labels, count = features.labels, len(features.labels)
+
+    def nearest(among: NDArray[np.float32], of: NDArray[np.float32] | None) -> NDArray[np.int64]:
+        # Without points of its own, scikit-learn leaves each point out of its neighbours.
+        found: NDArray[np.int64] = (
+            NearestNeighbors(n_neighbors=1, algorithm="brute")
+            .fit(among)
+            .kneighbors(of, return_distance=False)[:, 0]
+        )
+        return found
+
+    both = np.concatenate([features.real, features.generated])
+    is_real = np.arange(2 * count) < count
+    told = is_real[nearest(both, None)] == is_real
+    return Match(
+        told_apart=float(told.mean()),
+        real_told=float(told[:count].mean()),
+        generated_told=float(told[count:].mean()),
+        consistent=float((features.generated_predicted == labels).mean()),
+        real_accuracy=float((features.real_predicted == labels).mean()),
+        neighbour=float((labels[nearest(features.real, features.generated)] == labels).mean()),
+        real_neighbour=float((labels[nearest(features.real, None)] == labels).mean()),
+    )
+
+
+def percent(share: float) -> str:
+    """Write a share in [0, 1] as ``97.0 %``."""
+    return f"{100 * share:.1f} %"
+
+
+def sentences(match: Match, features: Features) -> list[str]:
+    """Say in words how well they match."""
+    count = len(features.labels)
+    return [
+        f"{count:,} real ({features.pictures} pictures) and {count:,} generated features, "
+        f"{features.layer}.",
+        f"Told apart by the nearest neighbour (leave one out): {percent(match.told_apart)} "
+        f"(real {percent(match.real_told)}, generated {percent(match.generated_told)}); 50 % would "
+        "be a perfect match, 100 % none; less than 50 % means copies.",
+        f"Class as asked for, by the run's C: {percent(match.consistent)} of the generated "
+        f"features; of the real ones {percent(match.real_accuracy)}.",
+        f"Class as asked for, by the nearest real feature: {percent(match.neighbour)}; real ones "
+        f"among themselves {percent(match.real_neighbour)}.",
+    ]
