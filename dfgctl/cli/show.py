@@ -17,43 +17,15 @@ def command_of(run: "Run", source: "Source | None") -> str:
         run: the run.
         source: its source network, where it has one that is ready.
     """
-    from dfgctl.recipe import departures
-    from dfgctl.templates import recipe_of
+    from dfgctl.report.commands import method_of, settings_of, target_of
 
     spec = run.spec
-    recipe = recipe_of(spec, run.card)
-    words = ["dfgctl", "run", spec.dataset]
-    if run.card is not None and run.card.folder is not None:
-        words = ["dfgctl", "run", run.card.folder, "--backbone", spec.backbone]
-        if run.card.test_fraction is not None:
-            words += ["--test-fraction", repr(run.card.test_fraction)]
-    method = spec.settings.get("code", {}).get("class", spec.method)
-    words += ["--method", method, "--imbalance", spec.ratio]
+    words = [*target_of(run), "--method", method_of(run), "--imbalance", spec.ratio]
     if spec.combination:
         words += ["--majority", str(spec.majority)]
         words += ["--combinations", ",".join(map(str, spec.combination))]
     words += ["--repeats", "1", "--seed", str(spec.seed)]
-    if spec.source is not None and spec.source.startswith("file:"):
-        words += ["--source-weights", source.path if source else "FILE"]
-    elif spec.source is not None:
-        words += ["--source", spec.source]
-    if spec.protocol != "paper":
-        words += ["--protocol", spec.protocol]
-    if split := spec.settings.get("network", {}).get("split"):
-        words += ["--split", split]
-    if spec.precision != PRECISIONS[0]:
-        words += ["--precision", spec.precision]
-    if spec.steps != recipe.steps_of(spec):
-        words += ["--steps", str(spec.steps)]
-    if spec.eval_every != recipe.run.eval_every:
-        words += ["--eval-every", str(spec.eval_every)]
-    if spec.validation:
-        words += ["--validation", repr(spec.validation)]
-    if spec.majority_count not in (0, recipe.imbalance.majority_count):
-        words += ["--set", f"imbalance.majority_count={spec.majority_count}"]
-    settable = {n: v for n, v in spec.settings.items() if n not in ("network", "numerics")}
-    for departure in departures(recipe, settable):
-        words += ["--set", departure]
+    words += settings_of(run, source.path if source else "FILE")
     return shlex.join(words)
 
 

@@ -70,7 +70,8 @@ def conclude(plan: "Plan", store: "Registry", select: "Select | None", json: boo
     """Show what came out; exit 0 only if all runs of the plan are finished."""
     from dfgctl.cli.names import counted
     from dfgctl.cli.table import show
-    from dfgctl.report.results import results
+    from dfgctl.report.results import make
+    from dfgctl.report.view import View
     from dfgctl.templates import recipes_of
 
     by_id = {r.id: r for r in store.runs(run.id for run in plan.runs)}
@@ -78,7 +79,7 @@ def conclude(plan: "Plan", store: "Registry", select: "Select | None", json: boo
     if json:
         show_json(plan, store, select)
     elif runs:
-        show(results(runs, recipes_of(runs, [plan.recipe.name]), select).table())
+        show(make(View(runs, recipes_of(runs, [plan.recipe.name]), select)))
     unfinished = [r for r in runs if r.status != "finished"]
     if unfinished:
         raise RunsFailedError(_failures(unfinished))

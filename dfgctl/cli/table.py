@@ -1,5 +1,7 @@
 """``dfgctl table``: the tables, each by its name."""
 
+import re
+import textwrap
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
 
 NARROW = 100
 """Columns of a terminal below which a standard deviation stands under its mean."""
+
+LONG = 13
+"""Letters of a setting above which it is broken at its =, where room is scarce."""
+
+LAYOUTS = (
+    (None, True, False),
+    *((14, True, False), (11, True, False), (11, False, False), (11, False, True)),
+    *((10, False, True), (1, False, True)),
+)
+"""From roomy to narrow: letters of a cell's line, titles in one line, columns close together."""
 
 Name = StrEnum("Name", {name: name for name in TABLES})  # type: ignore[misc]
 RESULTS = Name("results")
@@ -58,12 +70,12 @@ def table(
         ),
     ] = None,
     metric: Annotated[
-        Metric,
+        Metric | None,
         typer.Option(
             help="Accuracy, balanced accuracy (the mean recall), macro F1, G-mean, or the recall "
-            "of minority or majority classes."
+            "of minority or majority classes. \\[default: accuracy]"
         ),
-    ] = Metric.accuracy,
+    ] = None,
     select: SelectOption = None,
     majority: Annotated[
         int | None, typer.Option(min=0, help="Only runs with so many majority classes; 0 at 1:1.")
@@ -79,18 +91,30 @@ def table(
         bool, typer.Option("--published", help="Set the paper's numbers beside ours, judged.")
     ] = False,
     margin: Annotated[
-        float,
-        typer.Option(min=0, help="Points by which two means may differ and count as equal."),
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=0,
+            help="Points by which two means may differ and count as equal. \\[default: 1]",
+        ),
+    ] = None,
     paper_n: Annotated[
         int | None,
         typer.Option(
             min=2, help="Runs behind a number of the paper. \\[default: 45, or 10 at 1:1]"
         ),
     ] = None,
+    judge_all: Annotated[
+        bool,
+        typer.Option(
+            "--judge-all",
+            help="Judge also runs that are not what the paper describes: of dirty trees, other "
+            "sources, steps or settings.",
+        ),
+    ] = False,
     against: Annotated[
-        str, typer.Option(help="The method that the others are compared with.")
-    ] = "dfg",
+        str | None,
+        typer.Option(help="The method that the others are compared with. \\[default: dfg]"),
+    ] = None,
     format: Annotated[Format, typer.Option(help="How it is written.")] = Format.rich,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write it to this file.")
@@ -103,19 +127,31 @@ def table(
     from dfgctl.report.rendering import render
     from dfgctl.report.view import Filters, View
 
+    chosen = {
+        "metric": metric,
+        "select": select,
+        "published": published or None,
+        "margin": margin,
+        "paper-n": paper_n,
+        "judge-all": judge_all or None,
+        "against": against,
+    }
+    tables.check(name.value, [option for option, value in chosen.items() if value is not None])
     store = open_registry(registry)
     every = store.runs() if store else []
     loaded = templates.recipes_of(every, dataset or ())
-    filters = Filters(tuple(dataset or ()), majority, protocol, source)
+    references = name.value in tables.WITH_REFERENCES
+    filters = Filters(tuple(dataset or ()), majority, protocol, source, references)
     view = View(
         runs=filters.passed(every),
         recipes=loaded,
         select=select,
-        metric=metric,
+        metric=metric or Metric.accuracy,
         published=published,
-        margin=margin,
+        margin=1.0 if margin is None else margin,
         paper_n=paper_n,
-        against=against,
+        against=against or "dfg",
+        judge_all=judge_all,
     )
     made = tables.make(name.value, view)
     if format is Format.rich and output is None:
@@ -133,9 +169,8 @@ def show(made: "Table") -> None:
     from rich.measure import Measurement
 
     console = out()
-    layouts = ((False, True), (True, True), (True, False))  # cells stacked, titles whole
-    for stacked, whole in layouts[console.width < NARROW :]:
-        view = _view(made, stacked, whole)
+    for letters, whole, close in LAYOUTS[console.width < NARROW :]:
+        view = _view(made, letters, whole, close)
         least = Measurement.get(console, console.options.update(width=1000), view).minimum
         if least <= console.width:
             break
@@ -144,22 +179,26 @@ def show(made: "Table") -> None:
         console.print(escape(note), style="dim")
 
 
-def _view(made: "Table", narrow: bool, whole: bool) -> "RichTable":
+def _view(made: "Table", letters: int | None, whole: bool, close: bool) -> "RichTable":
     """Lay a table out: what tells rows of one name apart stands below the name, indented."""
     from rich import box
     from rich.table import Table
 
     view = Table(title=made.title, title_justify="left", box=box.SIMPLE_HEAD, show_lines=True)
+    if close:
+        view.pad_edge, view.show_edge, view.collapse_padding = False, False, True
     rows: list[list[str]] = []
     for row in made.rows:
         shown: list[str] = []
         for column, cell in zip(made.columns, row, strict=True):
             text = "\n".join(cell.lines)
             if column.kind == "detail":
-                details = "".join(f"\n{_indented(line, narrow)}" for line in cell.lines)
+                details = "".join(
+                    f"\n{_indented(line, letters is not None)}" for line in cell.lines
+                )
                 shown[-1] += details
             elif column.kind == "value":
-                shown.append(_stacked(text) if narrow else text)
+                shown.append(text if letters is None else _stacked(text, letters))
             else:
                 shown.append(text)
         rows.append(shown)
@@ -191,12 +230,18 @@ def _bold(text: str) -> str:
 def _indented(part: str, narrow: bool) -> str:
     """Write a detail below its row's name; where room is scarce, a long one breaks at its =."""
     key, equals, value = part.partition("=")
-    broken = narrow and equals and len(part) > 13
+    broken = narrow and equals and len(part) > LONG
     return f"  {key}=\n    {value}" if broken else f"  {part}"
 
 
-def _stacked(text: str) -> str:
-    """Write a cell in as few columns as it can be read in."""
-    parts = text.replace(" ± ", "\n± ").splitlines()
-    # A count and what it counts, such as 1 cancelled, or not planned; n = 3 stays whole.
-    return "\n".join(p if "=" in p or p.startswith("±") else p.replace(" ", "\n") for p in parts)
+def _stacked(text: str, letters: int) -> str:
+    """Write a cell in lines that are no longer than they must be, or than so many letters."""
+    return "\n".join(line for part in text.splitlines() for line in _broken(part, letters))
+
+
+def _broken(part: str, letters: int) -> list[str]:
+    """Break a line, but neither ± nor = from its number, and a long setting at its =."""
+    words = part.replace("± ", "±\xa0").replace(" = ", "\xa0=\xa0").split(" ")
+    words = [w.replace("=", "= ") if len(w) > LONG else w for w in words]
+    lines = textwrap.wrap(" ".join(words), letters, break_long_words=False, break_on_hyphens=False)
+    return [re.sub(r"(=.*),$", r"\1", line.replace("\xa0", " ")) for line in lines]

@@ -1,14 +1,19 @@
 """Which runs belong together in a table's row: never those that differ in what matters."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
+from typing import Any
 
 from dfgctl import RESULTS_VERSION
 from dfgctl.data.imbalance import Ratio
 from dfgctl.recipe import Recipe, departures, exact
 from dfgctl.records import AS_IS, Run, RunSpec
 from dfgctl.templates import recipe_of
+
+BALANCED = "1:1"
+MAJORITY = " majority classes"
+"""How a note ends that says how many majority classes a row has."""
 
 
 @dataclass(frozen=True, order=True)
@@ -35,6 +40,29 @@ class Row:
         """Say whether the runs have the recipe's own settings."""
         return not self.notes
 
+    def settings(self, others: Sequence["Row"]) -> list[str]:
+        """Say which source it has, where it departs from its recipe, and what else tells it apart.
+
+        Args:
+            others: the rows that are shown beside it.
+        """
+        parts = [f"source {self.source}"] if self.source else []
+        alike = [r for r in others if r != self and r.named() == self.named()]
+        if self.source_identity and any(r.source_identity != self.source_identity for r in alike):
+            parts.append(f"source network {self.source_identity[:7]}")
+        if any(r.data_digest != self.data_digest for r in alike):
+            parts.append(f"data {self.data_digest[:7]}")
+        return [*parts, *self.notes]
+
+    def named(self) -> tuple[Hashable, ...]:
+        """Return what a row is called by."""
+        return self.dataset, self.ratio, self.notes, self.source
+
+    def reference(self) -> "Row":
+        """Return the row of its balanced reference: the same in all but the imbalance."""
+        notes = tuple(note for note in self.notes if not note.endswith(MAJORITY))
+        return replace(self, ratio=BALANCED, notes=notes)
+
 
 def row_of(run: Run, recipe: Recipe) -> Row:
     """Return the row that a run belongs to."""
@@ -44,7 +72,7 @@ def row_of(run: Run, recipe: Recipe) -> Row:
         notes.append(f"network {spec.backbone}")
         recipe = recipe_of(spec, run.card)
     if spec.majority not in (0, recipe.imbalance.majority):
-        notes.append(f"{spec.majority} majority classes")
+        notes.append(f"{spec.majority}{MAJORITY}")
     if spec.ratio != AS_IS and spec.majority_count != recipe.imbalance.majority_count:
         notes.append(f"{spec.majority_count:,} images a majority class")
     if spec.steps != recipe.steps_of(spec):
@@ -113,19 +141,19 @@ def rows(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[Row, list[R
         joined = [other for other in found if _without_source(other) == row]
         for other in joined or [row]:
             found.setdefault(other, []).append(run)
-    order = {name: i for i, name in enumerate(recipes)}
-    return dict(
-        sorted(
-            found.items(),
-            key=lambda item: (
-                order[item[0].dataset],
-                Ratio.parse(item[0].ratio).value,
-                bool(item[0].notes),
-                item[0].source or "",
-                item[0].notes,
-            ),
-        )
-    )
+    order = in_order(recipes)
+    return dict(sorted(found.items(), key=lambda item: order(item[0])))
+
+
+def in_order(recipes: Iterable[str]) -> Callable[[Row], tuple[Any, ...]]:
+    """Return the key that sorts rows: by data set, imbalance, the recipe's own settings first."""
+    places = {name: i for i, name in enumerate(recipes)}
+
+    def key(row: Row) -> tuple[Any, ...]:
+        ratio = Ratio.parse(row.ratio).value
+        return places[row.dataset], ratio, bool(row.notes), row.source or "", row.notes
+
+    return key
 
 
 def _with_code(row: Row, run: Run, codes: Mapping[str, set[str]]) -> Row:

@@ -47,6 +47,16 @@ def accuracy(dataset: str, method: str, ratio: str) -> Number | None:
     return _number(row[method], table["place"], [*row.get("footnotes", ()), *table["footnotes"]])
 
 
+def gain(dataset: str) -> float | None:
+    """Return the gain of DFG over Original that the paper states; None for other data sets.
+
+    Returns:
+        A difference of two accuracies, in [0, 1].
+    """
+    points = everything()["gains"].get(dataset)
+    return None if points is None or dataset == "place" else float(points) / 100
+
+
 def block(dataset: str, split: str) -> Number | None:
     """Return an accuracy of Table 3: ``dfg`` split after a block of ResNet-50."""
     table = everything()["blocks"]

@@ -89,7 +89,9 @@ def _markdown(table: Table) -> str:
 def _csv(table: Table) -> str:
     import pandas as pd
 
-    return str(pd.DataFrame([_flat(record) for record in table.records]).to_csv(index=False))
+    # As objects, so that a column of counts with a gap does not become one of floats.
+    frame = pd.DataFrame([_flat(record) for record in table.records], dtype=object)
+    return str(frame.to_csv(index=False))
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,67 +1,37 @@
 """The table of results: data sets down, methods across."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dfgctl.errors import NothingToShowError
-from dfgctl.recipe import Recipe
-from dfgctl.records import STATUSES, Run
+from dfgctl.errors import InputError, NothingToShowError
+from dfgctl.records import Run
+from dfgctl.report import beside
 from dfgctl.report.cards import method_titles, title_of
+from dfgctl.report.cells import Cell, cell_of
 from dfgctl.report.footnotes import footnotes, without_source
 from dfgctl.report.groups import Row, rows
-from dfgctl.report.selection import Select, accuracy_of, caption, gap_of, require_any, shown_of
-from dfgctl.report.statistics import Summary, summarise
+from dfgctl.report.selection import (
+    BEST_MARK,
+    Metric,
+    Select,
+    caption,
+    require_any,
+    require_kept,
+    shown_of,
+)
+from dfgctl.report.statistics import Summary
 from dfgctl.report.table import Cell as Shown
 from dfgctl.report.table import Column, Table
+from dfgctl.report.verdicts import judgement_record
 from dfgctl.report.view import View
 
-BEST_MARK = "‡"
-"""Marks rows that show the best accuracy where others do not."""
+USES = frozenset({"metric", "select", "published", "margin", "paper-n", "judge-all"})
 
+RELEASED_MARK = "§"
+"""Marks rows whose verdicts are those of another reading of the paper."""
 
-@dataclass(frozen=True)
-class Cell:
-    """A method's runs in a row: what finished, and what became of the others.
-
-    Attributes:
-        summary: the accuracies that are shown; None without any.
-        combinations: how many combinations have finished runs.
-        counts: how many runs are in each state.
-        select: which accuracy is shown.
-        gaps: how many finished runs have none to show, by the reason.
-        shortened: whether runs have fewer steps than the recipe.
-        unseen: the last accuracies without the test images that the source was trained on.
-    """
-
-    summary: Summary | None
-    combinations: int
-    counts: Mapping[str, int]
-    select: Select
-    gaps: Mapping[str, int]
-    shortened: bool
-    unseen: Summary | None
-
-    def lines(self) -> list[str]:
-        """Write the cell: mean ± standard deviation in %, n, and what has not finished.
-
-        A cell without results says why: queued, running, failed, or never planned.
-        """
-        others = [f"{n} {status}" for status, n in self.counts.items() if status != "finished"]
-        if self.summary is None:
-            return [*self.gaps, *others] or ["not planned"]
-        without = [f"{n} {reason}" for reason, n in self.gaps.items()]
-        return [self.summary.text(), f"n = {self.summary.n}", *without, *others]
-
-    def shown(self, best: float | None = None) -> Shown:
-        """Return the cell as it is read, in bold if its mean is the best of its row."""
-        mean = None if self.summary is None else self.summary.mean
-        bold = mean is not None and best is not None and round(mean, 4) == best
-        return Shown(self.lines(), bold, mean)
-
-    def text(self) -> str:
-        """Write the cell in one line."""
-        return self.shown().text()
+GAINING, REFERENCE = "dfg", "original"
+"""The method whose gain section 5 gives, and over which."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +40,23 @@ class ResultsTable:
 
     Attributes:
         lines: the rows, with a cell for each method.
+        facts: what the runs of a row share and its name does not say, for scripts.
         titles: the data sets' titles, by name.
         methods: the methods' titles, by id.
         caption: what the numbers are.
         footnotes: what holds for some of them.
+        metric: which metric is shown.
+        judged: which accuracies are judged by the paper's; None if the paper's are not shown.
     """
 
     lines: Sequence[tuple[Row, Mapping[str, Cell]]]
+    facts: Mapping[Row, Mapping[str, object]]
     titles: Mapping[str, str]
     methods: Mapping[str, str]
     caption: str
     footnotes: Sequence[str]
+    metric: Metric = Metric.accuracy
+    judged: Sequence[Select] | None = None
 
     def label(self, row: Row) -> str:
         """Name a row."""
@@ -89,22 +65,13 @@ class ResultsTable:
         mark = " †" if any(cell.shortened for cell in cells) else ""
         if len(shown) > 1 and any(cell.select is Select.best for cell in cells):
             mark += f" {BEST_MARK}"
+        if beside.marked(row, cells):
+            mark += f" {RELEASED_MARK}"
         return f"{self.titles[row.dataset]} ({row.ratio}){mark}"
 
     def settings(self, row: Row) -> list[str]:
         """Say which source a row has, and where it departs from its recipe."""
-        parts = [f"source {row.source}"] if row.source else []
-        shared = (row.dataset, row.ratio, row.notes, row.source)
-        others = [
-            r
-            for r, _ in self.lines
-            if r != row and (r.dataset, r.ratio, r.notes, r.source) == shared
-        ]
-        if any(r.source_identity != row.source_identity for r in others) and row.source_identity:
-            parts.append(f"source network {row.source_identity[:7]}")
-        if any(r.data_digest != row.data_digest for r in others):
-            parts.append(f"data {row.data_digest[:7]}")
-        return [*parts, *row.notes]
+        return row.settings([other for other, _ in self.lines])
 
     def table(self) -> Table:
         """Return the table as it is read."""
@@ -128,61 +95,128 @@ class ResultsTable:
     def records(self) -> list[dict[str, object]]:
         """Return one plain record for each cell."""
         return [
-            _cell_record(row, method, cells[method])
+            self._record(row, method, cells[method])
             for row, cells in self.lines
             for method in self.methods
         ]
+
+    def _record(self, row: Row, method: str, cell: Cell) -> dict[str, object]:
+        record = {
+            "dataset": row.dataset,
+            "ratio": row.ratio,
+            "source": row.source,
+            "source_identity": row.source_identity,
+            "data_digest": row.data_digest,
+            "settings": list(row.notes),
+            **self.facts[row],
+            "method": method,
+            "metric": self.metric.value,
+            **cell.record(),
+        }
+        if self.judged is not None:
+            record |= judgement_record(cell.judgement, self.judged)
+            record["paper_gain"] = beside.gain_of(cell, row) if method == GAINING else None
+        return record
 
 
 def make(view: View) -> Table:
     """Make the table of results.
 
     Raises:
-        NothingToShowError: there are no runs, or none that finished has such an accuracy.
+        InputError: the metric is not kept for the step that is asked for, the paper has none of
+            it, or the margin is no number of points.
+        NothingToShowError: there are no runs, or none that finished has such a number.
     """
-    return results(view.runs, view.recipes, view.select).table()
+    return results(view).table()
 
 
-def results(
-    runs: Sequence[Run], recipes: Mapping[str, Recipe], select: Select | None = None
-) -> ResultsTable:
-    """Make the table of results.
-
-    Args:
-        runs: the runs, in any state.
-        recipes: recipe of each data set, in the order of the table.
-        select: which accuracy is shown; None for that of each run's own reading (F14).
+def results(view: View) -> ResultsTable:
+    """Make the table of results, not yet as it is read.
 
     Raises:
-        NothingToShowError: there are no runs, or none that finished has such an accuracy.
+        InputError: see ``make``.
+        NothingToShowError: likewise.
     """
+    runs, recipes, select, metric = view.runs, view.recipes, view.select, view.metric
     if not runs:
         raise NothingToShowError(
             "There are no runs to show yet: train some first, e.g. dfgctl run digits."
         )
-    require_any(runs, select)
+    require_kept(metric, select)
+    if view.published and metric is not Metric.accuracy:
+        raise InputError(
+            f"The paper gives accuracies only: leave --metric {metric} or --published out."
+        )
+    require_any(runs, select, metric)
     methods = method_titles(runs)
     last = {run.spec.dataset: run for run in runs}
     titles = {dataset: title_of(run) for dataset, run in last.items()}
-    lines = []
+    lines, facts = [], {}
     for row, members in rows(runs, recipes).items():
-        shown = shown_of(members[0], select)
+        shown = shown_of(members[0], select, metric)
         own: dict[str, list[Run]] = {method: [] for method in methods}
         for run in members:
             own[run.spec.method].append(run)
-        cells = {m: _cell(own[m], recipes[row.dataset], shown) for m in methods}
+        cells = {m: cell_of(own[m], recipes[row.dataset], shown, metric) for m in methods}
+        cells = _with_gain(cells)
+        if view.published:
+            cells = {
+                m: replace(c, judgement=beside.judgement(row, m, own[m], view))
+                for m, c in cells.items()
+            }
         lines.append((row, cells))
+        facts[row] = _facts(members[0])
     every = [cell for _, cells in lines for cell in cells.values()]
+    says = (
+        f"{caption({cell.select for cell in every}, BEST_MARK, metric)}: mean ± standard deviation "
+        "(n runs, each with its own combination of majority classes or seed; c combinations)."
+    )
+    if any(cell.gain is not None for cell in every):
+        says += (
+            f" Gain: of {methods[GAINING]} over {methods[REFERENCE]} in the same row, in points."
+        )
     made = ResultsTable(
         lines=lines,
+        facts=facts,
         titles=titles,
         methods=methods,
-        caption=f"{caption({cell.select for cell in every}, BEST_MARK)}: mean ± standard deviation "
-        "(n runs, each with its own combination of majority classes or seed).",
+        caption=says,
         footnotes=footnotes(runs, recipes, any(cell.shortened for cell in every)),
+        metric=metric,
+        judged=beside.judged(view) if view.published else None,
     )
     unseen = [without_source(titles[d], _unseen(made, d)) for d in recipes if d in titles]
-    return replace(made, footnotes=(*made.footnotes, *(note for note in unseen if note)))
+    made = replace(made, footnotes=(*made.footnotes, *(note for note in unseen if note)))
+    if not view.published:
+        return made
+    below = beside.notes(lines, titles, RELEASED_MARK)
+    return replace(
+        made,
+        caption=" ".join((made.caption, *beside.caption(lines, view))),
+        footnotes=(*made.footnotes, *below),
+    )
+
+
+def _with_gain(cells: Mapping[str, Cell]) -> dict[str, Cell]:
+    """Add the gain where a row has both methods' means."""
+    found = dict(cells)
+    ours, base = cells[GAINING].summary, cells[REFERENCE].summary
+    if ours is not None and base is not None:
+        found[GAINING] = replace(cells[GAINING], gain=ours.mean - base.mean)
+    return found
+
+
+def _facts(run: Run) -> dict[str, object]:
+    spec = run.spec
+    return {
+        "protocol": spec.protocol,
+        "majority": spec.majority,
+        "majority_count": spec.majority_count,
+        "network": spec.backbone,
+        "precision": spec.precision,
+        "validation": spec.validation,
+        "results_version": spec.results_version,
+    }
 
 
 def _unseen(table: ResultsTable, dataset: str) -> dict[str, dict[str, Summary]]:
@@ -194,46 +228,3 @@ def _unseen(table: ResultsTable, dataset: str) -> dict[str, dict[str, Summary]]:
         for row, cells in table.lines
         if row.dataset == dataset
     }
-
-
-def _cell_record(row: Row, method: str, cell: Cell) -> dict[str, object]:
-    summary = cell.summary
-    return {
-        "dataset": row.dataset,
-        "ratio": row.ratio,
-        "source": row.source,
-        "source_identity": row.source_identity,
-        "data_digest": row.data_digest,
-        "settings": list(row.notes),
-        "shortened": cell.shortened,
-        "method": method,
-        "metric": "accuracy",
-        "select": cell.select.value,
-        "mean": summary.mean if summary else None,
-        "std": summary.std if summary else None,
-        "n": summary.n if summary else 0,
-        "mean_unseen": cell.unseen.mean if cell.unseen else None,
-        "std_unseen": cell.unseen.std if cell.unseen else None,
-        "combinations": cell.combinations,
-        "status": {status: cell.counts.get(status, 0) for status in STATUSES},
-    }
-
-
-def _cell(runs: Sequence[Run], recipe: Recipe, select: Select) -> Cell:
-    done = [run for run in runs if run.metrics is not None]
-    status = Counter("finished" if run.metrics is not None else run.status for run in runs)
-    return Cell(
-        summary=_summary(accuracy_of(run, select) for run in done),
-        combinations=len({run.spec.combination for run in done}),
-        counts=dict(status),
-        select=select,
-        gaps=Counter(gap for run in done if (gap := gap_of(run, select))),
-        shortened=any(run.spec.steps < recipe.steps_of(run.spec) for run in runs),
-        unseen=_summary(run.metrics.accuracy_unseen for run in done if run.metrics is not None),
-    )
-
-
-def _summary(values: Iterable[float | None]) -> Summary | None:
-    """Summarise those that are known; None without any."""
-    known = [value for value in values if value is not None]
-    return summarise(known) if known else None

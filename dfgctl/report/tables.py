@@ -1,15 +1,50 @@
-"""The tables by name: where each is made."""
+"""The tables by name: where each is made, and which options it uses."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
+from types import ModuleType
 
+from dfgctl.errors import InputError
 from dfgctl.report.table import Table
 from dfgctl.report.view import View
 
 TABLES: Mapping[str, str] = {
     "results": "data sets down, methods across (Table 2)",
+    "balanced": "each imbalanced result beside its 1:1 reference",
 }
-"""What each table shows. Each has a module of its name, whose ``make`` makes it."""
+"""What each table shows. Each has a module of its name, whose ``make`` makes it; ``USES`` there
+names those of ``OPTIONS`` that it uses."""
+
+OPTIONS = frozenset({"metric", "select", "published", "margin", "paper-n", "judge-all", "against"})
+"""Options that not every table uses."""
+
+JUDGING = ("margin", "paper-n", "judge-all")
+"""Options that say how the paper's numbers are judged, and so need ``published``."""
+
+WITH_REFERENCES = frozenset({"balanced"})
+"""Tables that need balanced runs, however many majority classes are asked for."""
+
+
+def check(name: str, given: Collection[str]) -> None:
+    """Check that a table uses the options that the user gave.
+
+    Args:
+        name: one of ``TABLES``.
+        given: those of ``OPTIONS`` that the user gave.
+
+    Raises:
+        InputError: it does not use one, or one says how to judge what is not shown.
+    """
+    uses: frozenset[str] = _module(name).USES
+    if unused := [f"--{option}" for option in sorted(given) if option not in uses]:
+        it = "them" if len(unused) > 1 else "it"
+        raise InputError(f"The table {name} does not use {' or '.join(unused)}: leave {it} out.")
+    early = [f"--{option}" for option in JUDGING if option in given]
+    if early and "published" not in given:
+        verb = "say" if len(early) > 1 else "says"
+        raise InputError(
+            f"{' and '.join(early)} {verb} how the paper's numbers are judged: add --published."
+        )
 
 
 def make(name: str, view: View) -> Table:
@@ -20,7 +55,12 @@ def make(name: str, view: View) -> Table:
         view: what it is to show.
 
     Raises:
+        InputError: what is asked for cannot be shown.
         NothingToShowError: no run can be shown in it.
     """
-    made: Callable[[View], Table] = import_module(f"dfgctl.report.{name}").make
+    made: Callable[[View], Table] = _module(name).make
     return made(view)
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"dfgctl.report.{name}")

@@ -18,12 +18,14 @@ class Filters:
         majority: with so many majority classes; 0 at 1:1.
         protocol: of this protocol.
         source: from this source, or of a method that has none.
+        references: whether balanced runs pass, however many majority classes are asked for.
     """
 
     datasets: Sequence[str] = ()
     majority: int | None = None
     protocol: str | None = None
     source: str | None = None
+    references: bool = False
 
     def passed(self, runs: Sequence[Run]) -> list[Run]:
         """Return the runs that pass.
@@ -44,7 +46,7 @@ class Filters:
         spec = run.spec
         return (
             (not self.datasets or spec.dataset in self.datasets)
-            and self.majority in (None, spec.majority)
+            and (self.majority in (None, spec.majority) or (self.references and spec.majority == 0))
             and self.protocol in (None, spec.protocol)
             and (self.source is None or spec.source in (None, self.source))
         )
@@ -73,6 +75,7 @@ class View:
         margin: by how much two means may differ and still count as equal, in points.
         paper_n: runs behind a number of the paper; None for 45 with majority classes, 10 at 1:1.
         against: the method that the others are compared with.
+        judge_all: whether also runs are judged that are not what the paper describes.
     """
 
     runs: Sequence[Run]
@@ -83,3 +86,4 @@ class View:
     margin: float = 1.0
     paper_n: int | None = None
     against: str = "dfg"
+    judge_all: bool = False

@@ -64,7 +64,7 @@ def test_commands_are_offered(offered: Offered) -> None:
         (("recipe", "show", "f"), ["fmnist", "food101"]),
         (("recipe", "new", "x", "--backbone", ""), ["lenet5", "vgg16", "resnet50"]),
         (("table", "--dataset", "s"), ["stl10", "svhn"]),
-        (("table", "--format", ""), ["rich", "md", "latex", "csv", "json"]),
+        (("table", "--format", ""), ["rich", "md", "latex", "csv", "json", "html"]),
         (("table", "--select", ""), ["last", "best", "val"]),
         (("plot", "rho", "--dataset", "d"), ["digits"]),
         (("predict", "x", "y", "--device", ""), ["auto", "cpu"]),

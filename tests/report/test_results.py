@@ -12,12 +12,21 @@ import pytest
 from dfgctl import recipe as recipes
 from dfgctl.errors import NothingToShowError
 from dfgctl.records import METHODS
+from dfgctl.report import results as module
+from dfgctl.report.cells import Cell
 from dfgctl.report.rendering import render
-from dfgctl.report.results import BEST_MARK, Cell, results
-from dfgctl.report.selection import Select
+from dfgctl.report.results import ResultsTable
+from dfgctl.report.selection import BEST_MARK, Select
 from dfgctl.report.statistics import Summary, summarise
+from dfgctl.report.view import View
 
 RECIPES = {name: recipes.load(name) for name in ("digits", "fmnist")}
+
+
+def results(
+    runs: list[Any], loaded: dict[str, Any], select: Select | None = None, **asked: Any
+) -> ResultsTable:
+    return module.results(View(runs, loaded, select, **asked))
 
 
 def cells(table: Any) -> dict[str, Cell]:
@@ -44,13 +53,13 @@ def test_a_summary_is_mean_and_standard_deviation_with_n_less_1() -> None:
 
 def test_a_cell_shows_mean_spread_and_n(make_run: Any) -> None:
     found = cells(results(three(make_run), RECIPES))
-    assert found["dfg"].lines() == ["93.00 ± 3.61", "n = 3"]
-    assert found["dfg"].text() == "93.00 ± 3.61 (n = 3)"
+    assert found["dfg"].lines() == ["93.00 ± 3.61", "n = 3, c = 1", "gain +11.75"]
+    assert found["dfg"].text() == "93.00 ± 3.61 (n = 3, c = 1, gain +11.75)"
 
 
 def test_a_cell_of_one_run_has_no_spread(make_run: Any) -> None:
     found = cells(results(three(make_run), RECIPES))
-    assert found["original"].lines() == ["81.25", "n = 1"]
+    assert found["original"].lines() == ["81.25", "n = 1, c = 1"]
 
 
 def test_a_cell_without_results_says_why(make_run: Any) -> None:
@@ -71,7 +80,7 @@ def test_a_cell_without_results_says_why(make_run: Any) -> None:
 def test_a_cell_with_results_says_what_has_not_finished(make_run: Any) -> None:
     runs = [*three(make_run), make_run(accuracy=None, status="failed", seed=9)]
     cell = cells(results(runs, RECIPES))["dfg"]
-    assert cell.text() == "93.00 ± 3.61 (n = 3, 1 failed)"
+    assert cell.text() == "93.00 ± 3.61 (n = 3, c = 1, 1 failed, gain +11.75)"
 
 
 def test_a_finished_run_that_is_queued_again_keeps_its_place(make_run: Any) -> None:
@@ -195,11 +204,11 @@ def test_markdown_is_a_table_with_its_notes(make_run: Any) -> None:
     assert rows[2] == [
         "Digits (10:1)",
         "source glyphs",
-        "81.25 (n = 1)",
+        "81.25 (n = 1, c = 1)",
         "not planned",
         "not planned",
         "not planned",
-        "**93.00 ± 3.61 (n = 3)**",
+        "**93.00 ± 3.61 (n = 3, c = 1, gain +11.75)**",
     ]
     assert rows[3][0] == "Digits (10:1) †"
     assert "Test accuracy in %" in text
@@ -217,7 +226,7 @@ def test_latex_is_a_whole_table(make_run: Any) -> None:
     for part in (r"\begin{table}[htb]", r"\caption{", r"\label{tab:results}", r"\toprule"):
         assert part in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
-    assert r"93.00 $\pm$ 3.61 (n = 3)" in text
+    assert r"93.00 $\pm$ 3.61 (n = 3, c = 1, gain +11.75)" in text
     assert r"Digits (10:1) $\dagger$" in text
     assert r"Test accuracy in \% after" in text
     assert "±" not in text
@@ -270,7 +279,7 @@ def test_a_table_shows_the_accuracy_that_is_asked_for_and_says_so(
     make_run: Any, select: Select | None, number: str, words: str, kind: str
 ) -> None:
     table = results([make_run(accuracy=0.5, metrics=THREE)], RECIPES, select)
-    assert cells(table)["dfg"].lines() == [number, "n = 1"]
+    assert cells(table)["dfg"].lines() == [number, "n = 1, c = 1"]
     assert words in table.caption
     text = render(table.table(), kind)
     assert number in text
@@ -314,7 +323,7 @@ def test_a_cell_says_which_runs_have_no_validated_accuracy(make_run: Any) -> Non
     assert plain["delta"].text() == "no validation share"
     assert plain["dfg"].text() == "not planned"
     assert held_out["finetune"].text() == "validated accuracy not kept"
-    text = "80.00 (n = 1, 1 validated accuracy not kept, 1 queued)"
+    text = "80.00 (n = 1, c = 1, 1 validated accuracy not kept, 1 queued)"
     assert held_out["dfg"].text() == text
 
 
@@ -350,7 +359,7 @@ def test_accuracies_without_the_sources_images_stand_below(make_run: Any) -> Non
 def test_a_method_of_ones_own_has_a_column_beside_the_papers(make_run: Any) -> None:
     table = results([*three(make_run), own(make_run, accuracy=0.4)], RECIPES)
     assert list(table.methods.values())[-2:] == ["DFG", "Mine"]
-    assert cells(table)["mine"].text() == "40.00 (n = 1)"
+    assert cells(table)["mine"].text() == "40.00 (n = 1, c = 1)"
     header = render(table.table(), "md").splitlines()[0]
     assert [part.strip() for part in header.strip("|").split("|")][-1] == "Mine"
 
@@ -373,7 +382,7 @@ def test_runs_of_several_precisions_are_never_averaged(make_run: Any) -> None:
     table = results([*runs, *(make_run(accuracy=0.3, seed=s) for s in (0, 1))], RECIPES)
     found = {tuple(table.settings(row)): of["dfg"].text() for row, of in table.lines}
     assert found == {
-        ("source glyphs",): "30.00 ± 0.00 (n = 2)",
-        ("source glyphs", "precision bf16"): "60.00 ± 14.14 (n = 2)",
-        ("source glyphs", "precision tf32"): "85.00 ± 7.07 (n = 2)",
+        ("source glyphs",): "30.00 ± 0.00 (n = 2, c = 1)",
+        ("source glyphs", "precision bf16"): "60.00 ± 14.14 (n = 2, c = 1)",
+        ("source glyphs", "precision tf32"): "85.00 ± 7.07 (n = 2, c = 1)",
     }

@@ -1,0 +1,36 @@
+"""``dfgctl table``: options that do not go together are refused before anything is read."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Cli = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--margin", "2"], ["--margin says", "add --published"]),
+        (["--paper-n", "5", "--judge-all"], ["--paper-n and --judge-all say", "--published"]),
+        (["--against", "delta"], ["table results", "--against", "leave it out"]),
+        (["balanced", "--published"], ["table balanced", "--published"]),
+        (["balanced", "--published", "--margin", "1"], ["--margin or --published"]),
+    ],
+)
+def test_options_that_a_table_does_not_use_are_refused(
+    cli: Cli, words: list[str], parts: list[str]
+) -> None:
+    result = cli("table", *words)
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.count("\n") == 1
+    for part in parts:
+        assert part in result.err
+
+
+@pytest.mark.parametrize("words", [["--published", "--metric", "f1"], ["balanced"], []])
+def test_without_runs_it_says_what_trains_some(cli: Cli, words: list[str]) -> None:
+    result = cli("table", *words)
+    assert result.code == 2
+    assert "dfgctl run digits" in result.err
