@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
@@ -220,17 +221,54 @@ class Reader(Database):
             .order_by(models.Evaluation.step)
         )
         with self._reading() as session:
-            return [
-                Measurement(
-                    step=row.step,
-                    accuracy=row.accuracy,
-                    loss=row.loss,
-                    val_accuracy=row.val_accuracy,
-                    losses=row.losses,
-                    seconds=row.seconds,
+            return [_measurement(row) for row in session.scalars(query)]
+
+    def curves(self, ids: Iterable[str]) -> dict[str, list[Measurement]]:
+        """Return the evaluations of runs' results, step by step.
+
+        Args:
+            ids: the runs; those without a result, or without evaluations of it, are left out.
+
+        Returns:
+            A run's id to the evaluations of the attempt that its metrics are of.
+        """
+        found: dict[str, list[Measurement]] = {}
+        evaluation = models.Evaluation
+        for part in parts_of(list(dict.fromkeys(ids))):
+            query = (
+                select(
+                    evaluation.run_id,
+                    evaluation.step,
+                    evaluation.accuracy,
+                    evaluation.loss,
+                    evaluation.val_accuracy,
+                    evaluation.losses,
+                    evaluation.seconds,
                 )
-                for row in session.scalars(query)
-            ]
+                .join(
+                    models.Run,
+                    (models.Run.id == evaluation.run_id)
+                    & (models.Run.result_attempt == evaluation.attempt),
+                )
+                .where(evaluation.run_id.in_(part))
+                .order_by(evaluation.run_id, evaluation.step)
+            )
+            with self._reading() as session:
+                for row in session.execute(query):
+                    found.setdefault(row.run_id, []).append(_measurement(row))
+        return found
+
+
+def _measurement(row: Any) -> Measurement:
+    """Return an evaluation as a record."""
+    return Measurement(
+        step=row.step,
+        accuracy=row.accuracy,
+        loss=row.loss,
+        val_accuracy=row.val_accuracy,
+        losses=row.losses,
+        seconds=row.seconds,
+    )
 
 
 def _wanted(

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from dfgctl.errors import NothingToShowError
 from dfgctl.records import Run
-from dfgctl.report.captions import fit, of_pair
 from dfgctl.report.cards import classes_of, method_titles
 from dfgctl.report.figures import STYLE, Drawn
+from dfgctl.report.names import fit, of_pair
 from dfgctl.report.statistics import summarise
 
 if TYPE_CHECKING:

@@ -1,27 +1,46 @@
-"""How runs are named in a figure's title."""
+"""Text below a figure's axes, in a strip of its own, so that nothing runs into it."""
 
-from dfgctl.records import AS_IS, Run
-from dfgctl.report.cards import method_titles, title_of
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
 
-def of_pair(run: Run) -> str:
-    """Name what the runs of a (combination, seed) pair share: ``Digits (10:1, {0, 4}, seed 0)``."""
-    spec = run.spec
-    parts = [spec.ratio]
-    if spec.combination and spec.ratio != AS_IS:
-        first = [str(c) for c in spec.combination[:8]]
-        more = ["…"] if len(spec.combination) > 8 else []
-        parts.append(f"majority {{{', '.join(first + more)}}}")
-    source = f", source {spec.source}" if spec.source else ""
-    return f"{title_of(run)} ({', '.join(parts)}, seed {spec.seed}{source})"
+SIZE = 7.5
+"""Points of a caption's letters."""
 
+LETTERS = 17
+"""Letters of that size that fit into an inch."""
 
-def of_one(run: Run) -> str:
-    """Name a run: method, data set, pair, id."""
-    title = method_titles([run])[run.spec.method]
-    return f"{title} on {of_pair(run)}, run {run.id[:10]}"
+LINE = 0.145
+"""Inches from line to line."""
 
 
-def fit(name: str, most: int = 18) -> str:
-    """Shorten a class's name to what a figure has room for."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+def with_caption(
+    width: float, height: float, sentences: Sequence[str]
+) -> "tuple[Figure, SubFigure]":
+    """Make a figure with a caption at its foot.
+
+    Args:
+        width: inches.
+        height: inches of all but the caption, which adds to them.
+        sentences: the caption, a paragraph each.
+
+    Returns:
+        The figure, and the part of it that is to be drawn in.
+    """
+    from matplotlib.figure import Figure
+
+    lines = [
+        line
+        for sentence in sentences
+        for line in textwrap.wrap(sentence, int((width - 0.3) * LETTERS), subsequent_indent="  ")
+    ]
+    foot = LINE * len(lines) + 0.12
+    figure = Figure(figsize=(width, height + foot), layout="constrained")
+    parts: Any = figure.subfigures(2, 1, height_ratios=[height, foot])
+    body, strip = parts
+    text = strip.text(0.15 / width, 0.95, "\n".join(lines), va="top", fontsize=SIZE)
+    text.set(color="#333333", in_layout=False, parse_math=False)
+    return figure, body

@@ -1,11 +1,11 @@
 """Which finished runs a figure of networks shows."""
 
-import shlex
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
+from dfgctl.report.commands import target_of
 from dfgctl.report.groups import row_of
 
 Kept = Callable[[Run], bool]
@@ -13,15 +13,6 @@ Kept = Callable[[Run], bool]
 
 Pair = Mapping[str, Run]
 """Runs of one (combination, seed) pair, by what each stands for."""
-
-
-def target(recipe: Recipe) -> str:
-    """Return what ``dfgctl run`` must be given for a data set."""
-    if recipe.pictures is None:
-        return recipe.name
-    fraction = recipe.pictures.test_fraction
-    split = "" if fraction is None else f" --test-fraction {fraction:g}"
-    return f"{shlex.quote(recipe.pictures.folder)} --backbone {recipe.backbone}{split}"
 
 
 def newest(runs: Sequence[Run], recipes: Mapping[str, Recipe], method: str, kept: Kept) -> Run:
@@ -48,7 +39,7 @@ def newest(runs: Sequence[Run], recipes: Mapping[str, Recipe], method: str, kept
         of = f" on {recipe.name}" if len(recipes) == 1 else ""
         raise NothingToShowError(
             f"There is no finished run of {method}{of}: train one with dfgctl run "
-            f"{target(recipe)} --method {method}"
+            f"{target_of(recipe)} --method {method}"
         )
 
     def rank(run: Run) -> tuple[Hashable, ...]:
@@ -202,7 +193,7 @@ def _missing(
         options = _options(list(wanted))
         return (
             f"There are no finished runs of {names}{of}: train some with dfgctl run "
-            f"{target(recipe)}{options} --repeats 1"
+            f"{target_of(recipe)}{options} --repeats 1"
         )
     classes = ",".join(map(str, spec.combination))
     where = f"combination {{{classes}}} and seed {spec.seed}" if classes else f"seed {spec.seed}"
@@ -210,7 +201,7 @@ def _missing(
     return (
         f"No (combination, seed) pair has finished runs of {names}: with {where} on "
         f"{spec.dataset} there is none of {', '.join(missing)}. Train with dfgctl run "
-        f"{target(recipes[spec.dataset])} --imbalance {spec.ratio}{chosen} --seed {spec.seed} "
+        f"{target_of(recipes[spec.dataset])} --imbalance {spec.ratio}{chosen} --seed {spec.seed} "
         f"--repeats 1{_options(missing)}"
     )
 

@@ -1,6 +1,7 @@
 """Figures: one style for all, and files that are whole or not there at all."""
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -113,10 +114,31 @@ def save(figure: Any, file: Path, runs: Sequence[str] = ()) -> None:
             beside.unlink(missing_ok=True)
 
 
+METADATA = {".png": ("Description", 1_000_000), ".svg": ("Description", 1_000_000)}
+"""Under which word a kind of file says what it shows, and in how many bytes at the most."""
+
+PDF_METADATA = ("Keywords", 32_000)
+"""A string of a PDF holds 32,767 bytes for all readers."""
+
+
 def _metadata(file: Path, runs: Sequence[str]) -> Mapping[str, str] | None:
-    """Return what a file says of itself, in the words that its kind knows."""
+    """Return what a file says of itself, in the words that its kind knows.
+
+    Where the ids are too many for a kind of file, it has their number, the SHA-256 of the sorted
+    ids, one a line, and as many ids as fit.
+    """
     if not runs:
         return None
-    text = json.dumps({"runs": list(runs)}, separators=(",", ":"))
-    key = {".png": "Description", ".svg": "Description", ".pdf": "Keywords"}[file.suffix.lower()]
+    key, room = METADATA.get(file.suffix.lower(), PDF_METADATA)
+    ids = list(dict.fromkeys(runs))
+    text = _compact({"runs": ids})
+    if len(text) > room:
+        sha256 = hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+        frame = {"count": len(ids), "sha256": sha256, "first": list[str]()}
+        fit = (room - len(_compact(frame))) // (max(map(len, ids)) + 3)
+        text = _compact({**frame, "first": ids[:fit]})
     return {key: text}
+
+
+def _compact(value: Mapping[str, object]) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.records import Run
-from dfgctl.report.captions import fit, of_pair
 from dfgctl.report.cards import classes_of
 from dfgctl.report.figures import ORANGE, STYLE, Drawn
+from dfgctl.report.names import fit, of_pair
 from dfgctl.report.scatter import CLASS_LOOKS
 from dfgctl.report.statistics import summarise
 

@@ -27,6 +27,23 @@ class Number:
     footnotes: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """What the text says of accuracy over a setting's values.
+
+    Attributes:
+        points: value to the mean accuracy, in [0, 1], where the text states it.
+        best: the value that it calls the best.
+        place: where it stands.
+        footnotes: what must be said of it.
+    """
+
+    points: Mapping[float, float]
+    best: float
+    place: str
+    footnotes: Sequence[str]
+
+
 @cache
 def everything() -> Mapping[str, Any]:
     """Return all that the file has, as it stands there: accuracies in %."""
@@ -63,6 +80,16 @@ def block(dataset: str, split: str) -> Number | None:
     if dataset != table["dataset"] or split not in table:
         return None
     return _number(table[split]["accuracy"], table["place"], table["footnotes"])
+
+
+def sweep(key: str, dataset: str, ratio: str) -> Sweep | None:
+    """Return what the paper says of ``rho`` or ``delta``; None for another data set or ratio."""
+    table = everything()[key]
+    row = everything()["accuracy"][table["dataset"]]
+    if (dataset, ratio) != (table["dataset"], row["ratio"]):
+        return None
+    points = {float(value): float(mean) / 100 for value, mean in table["points"]}
+    return Sweep(points, table["best"], table["place"], footnotes(row.get("footnotes", ())))
 
 
 def repeats(majority: int) -> int:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfgctl.report.captions import fit, of_one
 from dfgctl.report.cards import classes_of
 from dfgctl.report.figures import STYLE, Drawn
 from dfgctl.report.matching import Features, check, match, percent, sentences
+from dfgctl.report.names import fit, of_one
 
 TITLES = {"tsne": "t-SNE", "pca": "PCA"}
 FIRST = 50

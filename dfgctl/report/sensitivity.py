@@ -7,17 +7,14 @@ from dfgctl.errors import NothingToShowError
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import title_of
-from dfgctl.report.chosen import target
-from dfgctl.report.figures import BLUE, ORANGE, STYLE, Drawn
+from dfgctl.report.commands import target_of
 from dfgctl.report.groups import Row, each_row, row_of
 from dfgctl.report.selection import ACCURACIES, Select, accuracy_of, require_any, shown_of
+from dfgctl.report.smoothness import Pairs
 from dfgctl.report.statistics import Summary, summarise
 
-SYMBOLS = {"rho": "ρ", "delta": "δ"}
-AXES = {
-    "rho": "ρ, share of the source's filter weights (Eq. 7)",
-    "delta": "δ, threshold as a share of the mean filter weight",
-}
+Repeat = tuple[tuple[int, ...], int]
+"""A run's combination and seed."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,7 @@ class Sensitivity:
         select: which accuracies they are.
         left_out: how many other groups (source, imbalance, settings) have such runs.
         runs: value to the ids of its runs, in the order of ``points``.
+        repeats: value to the combinations and seeds of its runs, likewise.
     """
 
     key: str
@@ -47,6 +45,7 @@ class Sensitivity:
     select: Select = Select.last
     left_out: int = 0
     runs: dict[float, list[str]] = field(default_factory=dict)
+    repeats: dict[float, list[Repeat]] = field(default_factory=dict)
 
     @property
     def axis(self) -> str:
@@ -56,6 +55,13 @@ class Sensitivity:
     def summaries(self) -> dict[float, Summary]:
         """Return mean and standard deviation at each value, in rising order."""
         return {value: summarise(self.points[value]) for value in sorted(self.points)}
+
+    def pairs(self) -> dict[float, Pairs]:
+        """Return the accuracies at each value by combination and seed."""
+        return {
+            value: dict(zip(self.repeats[value], self.points[value], strict=True))
+            for value in sorted(self.repeats)
+        }
 
 
 def sensitivity(
@@ -77,6 +83,7 @@ def sensitivity(
     """
     groups: dict[Row, dict[float, list[float]]] = {}
     ids: dict[Row, dict[float, list[str]]] = {}
+    repeats: dict[Row, dict[float, list[Repeat]]] = {}
     shown: dict[Row, Select] = {}
     members = [r for r in runs if r.spec.method == "dfg" and r.spec.dataset == recipe.name]
     require_any(members, select)
@@ -93,6 +100,8 @@ def sensitivity(
         value = float(run.spec.settings["dfg"][key])
         groups.setdefault(row, {}).setdefault(value, []).append(accuracy)
         ids.setdefault(row, {}).setdefault(value, []).append(run.id)
+        repeat = (run.spec.combination, run.spec.seed)
+        repeats.setdefault(row, {}).setdefault(value, []).append(repeat)
         shown[row] = shown_of(run, select)
     usable = {row: points for row, points in groups.items() if len(points) > 1}
     if not usable:
@@ -100,7 +109,7 @@ def sensitivity(
         share = " --validation 0.1" if select is Select.val else ""
         raise NothingToShowError(
             f"No finished runs of dfg on {recipe.name} with two values of {key}: train some with "
-            f"dfgctl run {target(recipe)} --method dfg --set dfg.{key}={values}{share}"
+            f"dfgctl run {target_of(recipe)} --method dfg --set dfg.{key}={values}{share}"
         )
     row, points = min(
         usable.items(),
@@ -127,71 +136,5 @@ def sensitivity(
         select=shown[row],
         left_out=left_out,
         runs=ids[row],
+        repeats=repeats[row],
     )
-
-
-def draw(data: Sensitivity) -> Drawn:
-    """Draw accuracy over a setting's values."""
-    import matplotlib
-    import pandas as pd
-    from matplotlib.figure import Figure  # pyplot, which is for screens, takes long to import
-
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(5.6, 3.8), layout="constrained")
-        axes = figure.subplots()
-        summaries = data.summaries()
-        xs = list(summaries)
-        means = [100 * s.mean for s in summaries.values()]
-        spread = [100 * (s.std or 0) for s in summaries.values()]
-        axes.fill_between(
-            xs,
-            [m - s for m, s in zip(means, spread, strict=True)],
-            [m + s for m, s in zip(means, spread, strict=True)],
-            color=BLUE,
-            alpha=0.15,
-            linewidth=0,
-            label="± 1 standard deviation",
-        )
-        for value, accuracies in data.points.items():
-            axes.plot(
-                [value] * len(accuracies),
-                [100 * a for a in accuracies],
-                "o",
-                color=BLUE,
-                alpha=0.35,
-                markersize=4,
-                markeredgewidth=0,
-                label="one run" if value == xs[0] else None,
-            )
-        axes.plot(xs, means, "-o", color=BLUE, markersize=6, label="mean")
-        axes.axvline(
-            data.default,
-            color=ORANGE,
-            linestyle="--",
-            linewidth=1,
-            label=f"recipe's {SYMBOLS[data.key]} = {data.default:g}",
-        )
-        axes.set_xlabel(AXES[data.key])
-        axes.set_ylabel(data.axis)
-        axes.set_xticks(xs)
-        axes.set_title(_title(data), loc="left")
-        figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    points = [
-        (value, accuracy, run)
-        for value in summaries
-        for accuracy, run in zip(data.points[value], data.runs[value], strict=True)
-    ]
-    return Drawn(
-        name=f"{data.key}-{data.dataset}",
-        figure=figure,
-        data=pd.DataFrame(points, columns=[data.key, "accuracy", "run"]),
-        runs=[run for *_, run in points],
-        said=[f"{data.key} {v:<5g} {s.text()} % (n={s.n})" for v, s in summaries.items()],
-    )
-
-
-def _title(data: Sensitivity) -> str:
-    counts = {len(accuracies) for accuracies in data.points.values()}
-    n = f"n = {counts.pop()}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
-    first = f"DFG on {data.title} ({data.ratio}), {n} runs a value"
-    return "\n".join([first, ", ".join(data.notes)]) if data.notes else first

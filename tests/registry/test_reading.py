@@ -72,6 +72,28 @@ def test_results_come_out_as_they_went_in(
     assert (stored.device, stored.dirty) == ("CPU", True)
 
 
+def test_curves_are_the_evaluations_of_the_attempts_that_results_are_of(
+    registry: Registry, planned: Make, metrics: Make, measured: Make
+) -> None:
+    first, again, bare, waiting = runs = [planned(seed) for seed in range(4)]
+    registry.enqueue(runs)
+    for run, steps in ((first, (0, 2, 3)), (again, (0, 3))):
+        taken = claimed(registry, [run])
+        for step in steps:
+            registry.record(taken, {0: measured(step, step / 10)})
+        registry.finish(taken, 0, metrics())
+    registry.finish(claimed(registry, [bare]), 0, metrics())
+    # A second attempt under way is no result yet.
+    registry.enqueue([again], force=True)
+    registry.record(claimed(registry, [again]), {0: measured(0, 0.9)})
+    ids = [run.id for run in (waiting, bare, again, first, first)]
+    assert registry.curves(ids) == {
+        first.id: [measured(step, step / 10) for step in (0, 2, 3)],
+        again.id: [measured(step, step / 10) for step in (0, 3)],
+    }
+    assert registry.curves([]) == {}
+
+
 def test_metrics_from_before_the_validated_accuracy_was_kept_are_read(
     registry: Registry, planned: Make, metrics: Make, sql: Make
 ) -> None:

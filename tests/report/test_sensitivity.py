@@ -16,7 +16,8 @@ from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.report import figures
 from dfgctl.report.figures import check_file, save
 from dfgctl.report.selection import Select
-from dfgctl.report.sensitivity import Sensitivity, draw, sensitivity
+from dfgctl.report.sensitivity import Sensitivity, sensitivity
+from dfgctl.report.sweep_figure import draw
 
 DIGITS = recipes.load("digits")
 MEANS = [(0.5, 82.0), (0.75, 91.0), (1.0, 70.0)]
@@ -219,7 +220,10 @@ def test_the_title_tells_uneven_numbers_of_runs_and_departures(
     points = {0.5: [0.8], 0.75: [0.9, 0.92, 0.93]}
     notes = ("100 steps", "0.1 held out")
     runs = {0.5: ["a"], 0.75: ["b", "c", "d"]}
-    data = Sensitivity("rho", "fmnist", "F-MNIST", "40:1", notes, 0.75, points, runs=runs)
+    repeats = {0.5: [((0, 4), 0)], 0.75: [((0, 4), seed) for seed in range(3)]}
+    data = Sensitivity(
+        "rho", "fmnist", "F-MNIST", "40:1", notes, 0.75, points, runs=runs, repeats=repeats
+    )
     draw_to(data, tmp_path / "rho.pdf")
     title = drawn[0].axes[0].get_title(loc="left")
     first = "DFG on F-MNIST (40:1), n = 1 to 3 runs a value"

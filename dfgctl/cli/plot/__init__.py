@@ -2,14 +2,23 @@
 
 import typer
 
-from dfgctl.cli.plot import cam, features, sensitivity, weights
+from dfgctl.cli.plot import (
+    cam,
+    combinations,
+    confusion,
+    curves,
+    features,
+    sensitivity,
+    structure,
+    weights,
+)
+
+KINDS = (sensitivity, curves, confusion, combinations, features, cam, weights, structure)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
     group = typer.Typer(no_args_is_help=True, help="Draw figures from finished runs.")
-    sensitivity.register(group)
-    features.register(group)
-    cam.register(group)
-    weights.register(group)
+    for kind in KINDS:
+        kind.register(group)
     app.add_typer(group, name="plot")

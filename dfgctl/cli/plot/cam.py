@@ -95,7 +95,7 @@ def _is_of(method: str, run: "Run") -> bool:
 
 
 def _title(runs: "Sequence[Run]") -> str:
-    from dfgctl.report.captions import of_pair
+    from dfgctl.report.names import of_pair
 
     ids = ", ".join(f"{run.spec.method} {run.id[:10]}" for run in runs)
     return f"{of_pair(runs[-1])}, runs {ids}"

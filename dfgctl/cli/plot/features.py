@@ -95,9 +95,9 @@ def _draw(
     data_dir: Path,
     registry: str,
 ) -> None:
-    from dfgctl.report.captions import of_one
     from dfgctl.report.cards import classes_of
     from dfgctl.report.chosen import newest
+    from dfgctl.report.names import of_one
     from dfgctl.report.scatter import draw
 
     check_output(output)

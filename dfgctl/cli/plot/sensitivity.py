@@ -55,7 +55,8 @@ def _sensitivity(
 ) -> None:
     from dfgctl import templates
     from dfgctl.errors import InputError, NothingToShowError
-    from dfgctl.report.sensitivity import draw, sensitivity
+    from dfgctl.report.sensitivity import sensitivity
+    from dfgctl.report.sweep_figure import draw
 
     check_output(output)
     store = open_registry(where)

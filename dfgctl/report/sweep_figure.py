@@ -1,0 +1,171 @@
+"""Draws accuracy over the values of one setting (Fig. 6 and 7), and says how smoothly it varies."""
+
+from itertools import pairwise
+from typing import Any
+
+from dfgctl.report import published
+from dfgctl.report.captions import with_caption
+from dfgctl.report.figures import BLUE, ORANGE, STYLE, Drawn
+from dfgctl.report.sensitivity import Sensitivity
+from dfgctl.report.smoothness import largest_jump, largest_paired_jump
+
+SYMBOLS = {"rho": "ρ", "delta": "δ"}
+AXES = {
+    "rho": "ρ, share of the source's filter weights (Eq. 7)",
+    "delta": "δ, threshold as a share of the mean filter weight",
+}
+WIDTH, HEIGHT = 5.8, 3.9
+NEAR = 0.075
+"""Share of the axis below which two values' labels would touch if they lay side by side."""
+
+
+def draw(data: Sensitivity) -> Drawn:
+    """Draw accuracy over a setting's values."""
+    import matplotlib
+    import pandas as pd
+
+    stated = published.sweep(data.key, data.dataset, data.ratio)
+    caption = [*smoothness(data), *paper(data, stated)]
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+        figure, body = with_caption(WIDTH, HEIGHT, caption)
+        axes = body.subplots()
+        _runs(axes, data)
+        if stated and stated.points:
+            axes.plot(
+                list(stated.points),
+                [100 * mean for mean in stated.points.values()],
+                "D",
+                color="black",
+                markerfacecolor="white",
+                markersize=7,
+                linestyle="none",
+                label=f"the paper's text ({stated.place})",
+                zorder=5,
+            )
+        symbol, best = SYMBOLS[data.key], stated.best if stated else None
+        also = ", the paper's best" if best == data.default else ""
+        axes.axvline(
+            data.default,
+            color=ORANGE,
+            linestyle="--",
+            linewidth=1,
+            label=f"recipe's {symbol} = {data.default:g}{also}",
+        )
+        if best is not None and best != data.default:
+            label = f"the paper's best, {symbol} = {best:g}"
+            axes.axvline(best, color="black", linestyle=":", linewidth=1, label=label)
+        axes.set_xlabel(AXES[data.key])
+        axes.set_ylabel(data.axis)
+        xs = sorted({*data.points, *(stated.points if stated else ())})
+        axes.set_xticks(xs)
+        if min(b - a for a, b in pairwise(xs)) < NEAR * (xs[-1] - xs[0]):
+            axes.tick_params(axis="x", labelrotation=90)
+        axes.set_title(_title(data), loc="left", parse_math=False)
+        body.legend(loc="outside lower center", ncols=2, frameon=False)
+    points = [
+        (value, accuracy, " ".join(map(str, combination)), seed, run)
+        for value in sorted(data.points)
+        for accuracy, run, (combination, seed) in zip(
+            data.points[value], data.runs[value], data.repeats[value], strict=True
+        )
+    ]
+    columns = [data.key, "accuracy", "combination", "seed", "run"]
+    means = [f"{data.key} {v:<5g} {s.text()} % (n={s.n})" for v, s in data.summaries().items()]
+    return Drawn(
+        name=f"{data.key}-{data.dataset}",
+        figure=figure,
+        data=pd.DataFrame(points, columns=columns),
+        runs=[run for *_, run in points],
+        said=[*means, *caption],
+    )
+
+
+def _runs(axes: Any, data: Sensitivity) -> None:
+    """Draw each run, the means, and the band of one standard deviation."""
+    summaries = data.summaries()
+    xs = list(summaries)
+    means = [100 * s.mean for s in summaries.values()]
+    spread = [100 * (s.std or 0) for s in summaries.values()]
+    axes.fill_between(
+        xs,
+        [m - s for m, s in zip(means, spread, strict=True)],
+        [m + s for m, s in zip(means, spread, strict=True)],
+        color=BLUE,
+        alpha=0.15,
+        linewidth=0,
+        label="± 1 standard deviation",
+    )
+    for value, accuracies in data.points.items():
+        axes.plot(
+            [value] * len(accuracies),
+            [100 * a for a in accuracies],
+            "o",
+            color=BLUE,
+            alpha=0.35,
+            markersize=4,
+            markeredgewidth=0,
+            label="one run" if value == xs[0] else None,
+        )
+    axes.plot(xs, means, "-o", color=BLUE, markersize=6, label="mean")
+
+
+def smoothness(data: Sensitivity) -> list[str]:
+    """Say in numbers how smoothly accuracy varies, and over which runs."""
+    symbol, jump = SYMBOLS[data.key], largest_jump(data.points)
+    said = [
+        f"Largest jump between neighbours: {100 * abs(jump.size):.2f} points from {symbol} = "
+        f"{jump.start:g} to {jump.end:g}"
+    ]
+    if jump.ratio is not None and jump.spread is not None:
+        said[0] += (
+            f", {jump.ratio:.1f} times the standard deviation of the runs at one value "
+            f"({100 * jump.spread:.2f} points, pooled)."
+        )
+    else:
+        said[0] += (
+            ". How much runs at one value differ is not known: train more with --repeats."
+            if jump.spread is None
+            else ". All runs at one value are equal."
+        )
+    if paired := largest_paired_jump(data.pairs()):
+        said.append(
+            f"Over the same (combination, seed) pairs: {100 * abs(paired.size):.2f} points from "
+            f"{symbol} = {paired.start:g} to {paired.end:g}; the {paired.n} differences have a "
+            f"standard deviation of {100 * (paired.spread or 0):.2f} points."
+        )
+    return said + _pairing(data)
+
+
+def _pairing(data: Sensitivity) -> list[str]:
+    """Say whether all values have the same pairs."""
+    sets = [frozenset(pairs) for pairs in data.repeats.values()]
+    common = frozenset.intersection(*sets)
+    if all(pairs == common for pairs in sets):
+        return [f"All values have the same {len(common)} (combination, seed) pairs."]
+    return [
+        f"Values have different (combination, seed) pairs, {len(common)} of them common to all: "
+        "some of what looks like the setting's effect may be theirs."
+    ]
+
+
+def paper(data: Sensitivity, stated: published.Sweep | None) -> list[str]:
+    """Say which value is best, and what the paper states."""
+    symbol, summaries = SYMBOLS[data.key], data.summaries()
+    top = max(s.mean for s in summaries.values())
+    best = [f"{value:g}" for value, s in summaries.items() if s.mean == top]
+    if len(best) == len(summaries):
+        said = ["All means are equal."]
+    else:
+        said = [f"Highest mean here: {symbol} = {' and '.join(best)}, {100 * top:.2f} %."]
+    if stated is None:
+        return said
+    told = "".join(f", {100 * m:.2f} % at {v:g}" for v, m in stated.points.items())
+    said[0] += f" The paper ({stated.place}): {symbol} = {stated.best:g} is best{told}."
+    return [*said, *stated.footnotes]
+
+
+def _title(data: Sensitivity) -> str:
+    counts = {len(accuracies) for accuracies in data.points.values()}
+    n = f"n = {counts.pop()}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
+    first = f"DFG on {data.title} ({data.ratio}), {n} runs a value"
+    return "\n".join([first, ", ".join(data.notes)]) if data.notes else first
