@@ -8,7 +8,7 @@ from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import title_of
-from dfgctl.report.commands import target_of
+from dfgctl.report.commands import data_of
 from dfgctl.report.groups import Row, rows
 
 
@@ -121,7 +121,7 @@ def _nothing(
 ) -> str:
     """Say that there are no finished runs, and what to run."""
     name = next(iter(recipes)) if len(recipes) == 1 else "digits"
-    target = target_of(next(iter(recipes.values()))) if len(recipes) == 1 else name
+    target = data_of(next(iter(recipes.values()))) if len(recipes) == 1 else name
     words = [f"dfgctl run {target}", *(f"--method {method}" for method in methods)]
     words += [f"--imbalance {ratio}"] if ratio is not None else []
     words += [f"--majority {majority}"] if majority is not None else []

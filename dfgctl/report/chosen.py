@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
-from dfgctl.report.commands import target_of
+from dfgctl.report.commands import data_of
 from dfgctl.report.groups import row_of
 
 Kept = Callable[[Run], bool]
@@ -39,7 +39,7 @@ def newest(runs: Sequence[Run], recipes: Mapping[str, Recipe], method: str, kept
         of = f" on {recipe.name}" if len(recipes) == 1 else ""
         raise NothingToShowError(
             f"There is no finished run of {method}{of}: train one with dfgctl run "
-            f"{target_of(recipe)} --method {method}"
+            f"{data_of(recipe)} --method {method}"
         )
 
     def rank(run: Run) -> tuple[Hashable, ...]:
@@ -193,7 +193,7 @@ def _missing(
         options = _options(list(wanted))
         return (
             f"There are no finished runs of {names}{of}: train some with dfgctl run "
-            f"{target_of(recipe)}{options} --repeats 1"
+            f"{data_of(recipe)}{options} --repeats 1"
         )
     classes = ",".join(map(str, spec.combination))
     where = f"combination {{{classes}}} and seed {spec.seed}" if classes else f"seed {spec.seed}"
@@ -201,7 +201,7 @@ def _missing(
     return (
         f"No (combination, seed) pair has finished runs of {names}: with {where} on "
         f"{spec.dataset} there is none of {', '.join(missing)}. Train with dfgctl run "
-        f"{target_of(recipes[spec.dataset])} --imbalance {spec.ratio}{chosen} --seed {spec.seed} "
+        f"{data_of(recipes[spec.dataset])} --imbalance {spec.ratio}{chosen} --seed {spec.seed} "
         f"--repeats 1{_options(missing)}"
     )
 

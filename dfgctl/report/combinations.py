@@ -10,7 +10,7 @@ from dfgctl.errors import NothingToShowError
 from dfgctl.records import AS_IS
 from dfgctl.report.cards import classes_of
 from dfgctl.report.choosing import Chosen
-from dfgctl.report.commands import target_of
+from dfgctl.report.commands import data_of
 from dfgctl.report.selection import Select, accuracy_of, require_any, shown_of
 from dfgctl.report.statistics import summarise
 
@@ -67,7 +67,7 @@ def combinations(chosen: Chosen, select: Select | None = None) -> Combinations:
         why = "is taken as it is" if first.spec.ratio == AS_IS else "is balanced"
         raise NothingToShowError(
             f"{chosen.title} {why} in these runs, so there are no majority classes to compare: "
-            f"train with some, e.g. dfgctl run {target_of(chosen.recipe)} --imbalance 10:1 "
+            f"train with some, e.g. dfgctl run {data_of(chosen.recipe)} --imbalance 10:1 "
             f"--majority 2 --method {first.spec.method}"
         )
     found: dict[Combination, list[float]] = {}

@@ -1,12 +1,82 @@
-"""What to type to train what is missing."""
+"""The commands that train runs."""
 
 import shlex
+from collections.abc import Iterable
 
-from dfgctl.recipe import Recipe
+from dfgctl.recipe import Recipe, departures
+from dfgctl.records import PRECISIONS, Run
+from dfgctl.report.groups import BALANCED
+from dfgctl.templates import recipe_of
 
 
-def target_of(recipe: Recipe) -> str:
-    """Return what ``dfgctl run`` must be given for a data set."""
+def target_of(run: Run) -> list[str]:
+    """Return the words that train something on a run's data set."""
+    spec = run.spec
+    words = ["dfgctl", "run", spec.dataset]
+    if run.card is not None and run.card.folder is not None:
+        words = ["dfgctl", "run", run.card.folder, "--backbone", spec.backbone]
+        if run.card.test_fraction is not None:
+            words += ["--test-fraction", repr(run.card.test_fraction)]
+    return words
+
+
+def method_of(run: Run) -> str:
+    """Return what a run's method is called in a command."""
+    return str(run.spec.settings.get("code", {}).get("class", run.spec.method))
+
+
+def settings_of(run: Run, weights: str = "FILE") -> list[str]:
+    """Return the words that give a run its source and its settings.
+
+    Args:
+        run: the run.
+        weights: the file of its source network, where that is no data set's.
+    """
+    spec = run.spec
+    recipe = recipe_of(spec, run.card)
+    words = []
+    if spec.source is not None and spec.source.startswith("file:"):
+        words += ["--source-weights", weights]
+    elif spec.source is not None:
+        words += ["--source", spec.source]
+    if spec.protocol != "paper":
+        words += ["--protocol", spec.protocol]
+    if split := spec.settings.get("network", {}).get("split"):
+        words += ["--split", split]
+    if spec.precision != PRECISIONS[0]:
+        words += ["--precision", spec.precision]
+    if spec.steps != recipe.steps_of(spec):
+        words += ["--steps", str(spec.steps)]
+    if spec.eval_every != recipe.run.eval_every:
+        words += ["--eval-every", str(spec.eval_every)]
+    if spec.validation:
+        words += ["--validation", repr(spec.validation)]
+    if spec.majority_count not in (0, recipe.imbalance.majority_count):
+        words += ["--set", f"imbalance.majority_count={spec.majority_count}"]
+    settable = {n: v for n, v in spec.settings.items() if n not in ("network", "numerics")}
+    for departure in departures(recipe, settable):
+        words += ["--set", departure]
+    return words
+
+
+def references_of(runs: Iterable[Run]) -> list[str]:
+    """Return the commands that train the balanced references of runs, as few as there can be."""
+    methods: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for run in runs:
+        target, tail = target_of(run), settings_of(run)
+        if run.spec.source == recipe_of(run.spec, run.card).sources[0]:
+            tail = tail[2:]  # what run takes by itself
+        named = methods.setdefault((tuple(target), tuple(tail)), [])
+        named += [name for name in [method_of(run)] if name not in named]
+    commands = []
+    for (start, end), names in methods.items():
+        named = [word for name in names for word in ("--method", name)]
+        commands.append(shlex.join([*start, *named, "--imbalance", BALANCED, *end]))
+    return commands
+
+
+def data_of(recipe: Recipe) -> str:
+    """Return what ``dfgctl run`` must be given for a recipe's data set."""
     if recipe.pictures is None:
         return recipe.name
     fraction = recipe.pictures.test_fraction

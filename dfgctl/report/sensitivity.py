@@ -7,7 +7,7 @@ from dfgctl.errors import NothingToShowError
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import title_of
-from dfgctl.report.commands import target_of
+from dfgctl.report.commands import data_of
 from dfgctl.report.groups import Row, each_row, row_of
 from dfgctl.report.selection import ACCURACIES, Select, accuracy_of, require_any, shown_of
 from dfgctl.report.smoothness import Pairs
@@ -109,7 +109,7 @@ def sensitivity(
         share = " --validation 0.1" if select is Select.val else ""
         raise NothingToShowError(
             f"No finished runs of dfg on {recipe.name} with two values of {key}: train some with "
-            f"dfgctl run {target_of(recipe)} --method dfg --set dfg.{key}={values}{share}"
+            f"dfgctl run {data_of(recipe)} --method dfg --set dfg.{key}={values}{share}"
         )
     row, points = min(
         usable.items(),

@@ -11,7 +11,7 @@ from dfgctl import recipe as recipes
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.recipe import PicturesSettings
 from dfgctl.report.chosen import newest, pairs, same_kind
-from dfgctl.report.commands import target_of
+from dfgctl.report.commands import data_of
 
 DIGITS = {"digits": recipes.load("digits")}
 BOTH = {**DIGITS, "svhn": recipes.load("svhn")}
@@ -164,5 +164,5 @@ def test_pairs_of_several_data_sets_are_not_chosen_among(make_run: Any) -> None:
 def test_the_command_of_pictures_of_ones_own_names_their_folder() -> None:
     pictures = PicturesSettings(folder="/my pictures", test_fraction=0.2)
     mine = DIGITS["digits"].model_copy(update={"name": "mine", "pictures": pictures})
-    assert target_of(mine) == "'/my pictures' --backbone lenet5 --test-fraction 0.2"
-    assert target_of(DIGITS["digits"]) == "digits"
+    assert data_of(mine) == "'/my pictures' --backbone lenet5 --test-fraction 0.2"
+    assert data_of(DIGITS["digits"]) == "digits"
