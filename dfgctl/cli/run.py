@@ -65,6 +65,10 @@ def run(
         int | None,
         typer.Option(min=1, help="Pairs of combination and seed. \\[default: the recipe's]"),
     ] = None,
+    seeds: Annotated[
+        int,
+        typer.Option(min=1, help="Seeds for each of the repeats' combinations (table spread)."),
+    ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first repeats.")] = 0,
     method: MethodsOption = None,
     source: Annotated[
@@ -199,6 +203,7 @@ def run(
         majority=majority,
         combinations=combinations,
         repeats=repeats,
+        seeds=seeds,
         seed=seed,
         source=source,
         source_weights=source_weights,

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dfgctl.cli import complete
-from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, SelectOption, open_registry
+from dfgctl.cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_REGISTRY,
+    DataDirOption,
+    RegistryOption,
+    SelectOption,
+    open_registry,
+)
 from dfgctl.cli.output import escape, out, reported, write_file
 from dfgctl.report.selection import Metric
 from dfgctl.report.tables import TABLES
@@ -119,6 +126,7 @@ def table(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write it to this file.")
     ] = None,
+    data_dir: DataDirOption = DEFAULT_DATA,
     registry: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
     """Show a table of the registry's runs."""
@@ -137,13 +145,14 @@ def table(
         "against": against,
     }
     tables.check(name.value, [option for option, value in chosen.items() if value is not None])
-    store = open_registry(registry)
+    needed = tables.needs_runs(name.value)
+    store = open_registry(registry, optional=not needed)
     every = store.runs() if store else []
     loaded = templates.recipes_of(every, dataset or ())
     references = name.value in tables.WITH_REFERENCES
     filters = Filters(tuple(dataset or ()), majority, protocol, source, references)
     view = View(
-        runs=filters.passed(every),
+        runs=filters.passed(every, needed),
         recipes=loaded,
         select=select,
         metric=metric or Metric.accuracy,
@@ -152,6 +161,8 @@ def table(
         paper_n=paper_n,
         against=against or "dfg",
         judge_all=judge_all,
+        data_dir=data_dir,
+        checksums=store.folder / "manifests" / "checksums.json" if store else None,
     )
     made = tables.make(name.value, view)
     if format is Format.rich and output is None:

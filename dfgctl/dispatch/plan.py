@@ -60,7 +60,7 @@ def make(
     """
     runs = []
     sources: dict[str, SourceSpec] = {}
-    for i in range(checked.repeats):
+    for i in range(checked.repeats * checked.request.seeds):
         for method in checked.methods:
             for variant in checked.variants:
                 network = None
@@ -100,18 +100,25 @@ def repeat(checked: Checked, variant: Variant, i: int, classes: int) -> tuple[tu
 
     Combination ``order[i mod C]`` and seed ``S + i div C``; without majority classes none and
     ``S + i``; with F15 read as released a random one and ``S + i``.
+
+    With n seeds for each combination, the R repeats come n times. The seeds of ``order[i mod C]``
+    are then ``S + n (i div C)`` and the n - 1 after it, or with F15 ``S + i`` and every R-th after
+    it: no pair comes twice, and the first R are those of a plan with one seed if R is at most C.
     """
-    seed = checked.request.seed
+    again, i = divmod(i, checked.repeats)
+    seed, n = checked.request.seed, checked.request.seeds
     if checked.majority == 0:
         return (), seed + i
     if checked.combinations is not None:
         count = len(checked.combinations)
-        return checked.combinations[i % count], seed + i // count
+        return checked.combinations[i % count], seed + n * (i // count) + again
     if "F15" in variant.readings:
         drawn = seeding_key("majority classes", seed + i)
-        return random_combination(drawn, classes, checked.majority), seed + i
+        combination = random_combination(drawn, classes, checked.majority)
+        return combination, seed + i + again * checked.repeats
     count = math.comb(classes, checked.majority)
-    return combination_at(i % count, classes, checked.majority), seed + i // count
+    combination = combination_at(i % count, classes, checked.majority)
+    return combination, seed + n * (i // count) + again
 
 
 def trained_parameters(run: PlannedRun) -> int:

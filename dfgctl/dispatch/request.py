@@ -33,6 +33,7 @@ class Request:
     majority: int | None = None
     combinations: str = "all"
     repeats: int | None = None
+    seeds: int = 1
     seed: int = 0
     source: str | None = None
     source_weights: Path | None = None
@@ -116,6 +117,11 @@ def check(request: Request) -> Checked:
         )
     if not stepped and request.combinations != "all":
         raise InputError(f"At {ratio} there are no majority classes: leave --combinations out.")
+    if not stepped and request.seeds > 1:
+        raise InputError(
+            f"At {ratio} there are no combinations, and each repeat is a seed: leave --seeds out, "
+            "and say how many with --repeats."
+        )
     combinations = parse_combinations(request.combinations, classes, majority) if stepped else None
     repeats = request.repeats
     if repeats is None and combinations is not None:

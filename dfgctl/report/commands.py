@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Iterable
 
-from dfgctl.recipe import Recipe, departures
-from dfgctl.records import PRECISIONS, Run
+from dfgctl.recipe import Recipe, departures, exact
+from dfgctl.records import AS_IS, PRECISIONS, Run
 from dfgctl.report.groups import BALANCED
 from dfgctl.templates import recipe_of
 
@@ -82,3 +82,39 @@ def data_of(recipe: Recipe) -> str:
     fraction = recipe.pictures.test_fraction
     split = "" if fraction is None else f" --test-fraction {fraction:g}"
     return f"{shlex.quote(recipe.pictures.folder)} --backbone {recipe.backbone}{split}"
+
+
+def command(run: Run, recipe: Recipe, *more: str) -> str:
+    """Return the command that trains runs like one, all but the method, the repeats and seeds.
+
+    Args:
+        run: the run.
+        recipe: its data set's recipe.
+        more: options at the end, e.g. ``--method dfg``.
+    """
+    spec = run.spec
+    if spec.backbone != recipe.backbone:
+        recipe = recipe_of(spec, run.card)
+    words = ["dfgctl run", data_of(recipe)]
+    if spec.ratio != recipe.imbalance.ratio:
+        words.append(f"--imbalance {spec.ratio}")
+    if spec.majority not in (0, recipe.imbalance.majority):
+        words.append(f"--majority {spec.majority}")
+    if spec.source is not None and spec.source.startswith("file:"):
+        words.append("--source-weights FILE")
+    elif spec.source not in (None, recipe.sources[0]):
+        words.append(f"--source {spec.source}")
+    if spec.protocol != "paper":
+        words.append(f"--protocol {spec.protocol}")
+    if spec.steps != recipe.steps_of(spec):
+        words.append(f"--steps {spec.steps}")
+    if spec.eval_every != recipe.run.eval_every:
+        words.append(f"--eval-every {spec.eval_every}")
+    if spec.validation:
+        words.append(f"--validation {exact(spec.validation)}")
+    if spec.ratio != AS_IS and spec.majority_count != recipe.imbalance.majority_count:
+        words.append(f"--set imbalance.majority_count={spec.majority_count}")
+    for change in departures(recipe, spec.settings):
+        option, _, value = change.partition(" ")
+        words.append(f"--set {change}" if "=" in change else f"--{option} {value}")
+    return " ".join([*words, *more])

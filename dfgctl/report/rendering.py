@@ -82,7 +82,7 @@ def _frame(table: Table, bold: str) -> "pd.DataFrame":
 def _markdown(table: Table) -> str:
     frame = _frame(table, "**{}**").map(lambda text: text.replace("|", r"\|"))
     sides = ["right" if c.kind == "value" else "left" for c in table.columns]
-    text = frame.to_markdown(index=False, colalign=sides)
+    text = frame.to_markdown(index=False, colalign=sides, disable_numparse=True)
     return text + "\n\n" + "\n\n".join((table.caption, *table.notes)) + "\n"
 
 

@@ -138,7 +138,11 @@ def gap_of(run: Run, select: Select | None = None, metric: Metric = Metric.accur
     """Say why a run with results has no number to show; None where it has one, or no results."""
     if run.metrics is None or value_of(run, metric, select) is not None:
         return None
-    if metric in (Metric.minority, Metric.majority) and not run.spec.combination:
+    kept = {
+        Metric.minority: run.metrics.minority_recall,
+        Metric.majority: run.metrics.majority_recall,
+    }
+    if metric in kept and (not run.spec.combination or kept[metric] is None):
         return f"no {metric} classes"
     if metric is not Metric.accuracy or accuracy_of(run, select) is not None:
         return NOT_FINITE
@@ -166,6 +170,19 @@ def require_any(
             "No finished run has a validation share that could choose its step: train with "
             "--validation 0.1, or show another accuracy with --select last."
         )
+
+
+def require_values(runs: Sequence[Run], metric: Metric, select: Select | None) -> None:
+    """Check that there is something to show.
+
+    Raises:
+        InputError: the metric is not kept for such a step.
+        NothingToShowError: no run has finished, or none of those has it.
+    """
+    require_kept(metric, select)
+    if all(run.metrics is None for run in runs):
+        raise NothingToShowError("No run has finished yet: dfgctl worker trains what is queued.")
+    require_any(runs, select, metric)
 
 
 def caption(shown: Collection[Select], mark: str, metric: Metric = Metric.accuracy) -> str:

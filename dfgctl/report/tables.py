@@ -11,6 +11,10 @@ from dfgctl.report.view import View
 TABLES: Mapping[str, str] = {
     "results": "data sets down, methods across (Table 2)",
     "balanced": "each imbalanced result beside its 1:1 reference",
+    "pairs": "a method against each other on the same pairs",
+    "spread": "what of the variance is the combination's, what the seed's",
+    "datasets": "the data sets (Table 1)",
+    "blocks": "dfg split after each block of ResNet-50 (Table 3)",
 }
 """What each table shows. Each has a module of its name, whose ``make`` makes it; ``USES`` there
 names those of ``OPTIONS`` that it uses."""
@@ -45,6 +49,11 @@ def check(name: str, given: Collection[str]) -> None:
         raise InputError(
             f"{' and '.join(early)} {verb} how the paper's numbers are judged: add --published."
         )
+
+
+def needs_runs(name: str) -> bool:
+    """Say whether a table, one of ``TABLES``, is made of runs alone."""
+    return bool(getattr(import_module(f"dfgctl.report.{name}"), "NEEDS_RUNS", True))
 
 
 def make(name: str, view: View) -> Table:

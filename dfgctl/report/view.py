@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dfgctl.errors import NothingToShowError
 from dfgctl.recipe import Recipe
@@ -27,14 +28,18 @@ class Filters:
     source: str | None = None
     references: bool = False
 
-    def passed(self, runs: Sequence[Run]) -> list[Run]:
+    def passed(self, runs: Sequence[Run], required: bool = True) -> list[Run]:
         """Return the runs that pass.
 
+        Args:
+            runs: the runs.
+            required: whether there must be any.
+
         Raises:
-            NothingToShowError: none does.
+            NothingToShowError: none passes, but some are required.
         """
         found = [run for run in runs if self._passes(run)]
-        if not found:
+        if not found and required:
             which = f" of {', '.join(self.datasets)}" if self.datasets else ""
             first = self.datasets[0] if self.datasets else "digits"
             raise NothingToShowError(
@@ -67,7 +72,8 @@ class View:
     """What is shown.
 
     Attributes:
-        runs: the runs that passed the filters, in any state, at least one.
+        runs: the runs that passed the filters, in any state; at least one, but for tables that need
+            none.
         recipes: recipe of each data set, in the order in which they are shown.
         select: at which step; None for that of each run's own reading (F14).
         metric: which metric.
@@ -76,6 +82,8 @@ class View:
         paper_n: runs behind a number of the paper; None for 45 with majority classes, 10 at 1:1.
         against: the method that the others are compared with.
         judge_all: whether also runs are judged that are not what the paper describes.
+        data_dir: the data directory; None for ``data``.
+        checksums: the file that remembers checksums; None for none.
     """
 
     runs: Sequence[Run]
@@ -87,3 +95,5 @@ class View:
     paper_n: int | None = None
     against: str = "dfg"
     judge_all: bool = False
+    data_dir: Path | None = None
+    checksums: Path | None = None

@@ -42,6 +42,38 @@ def test_45_repeats_of_2_majority_classes_of_10_cover_all_combinations(make_plan
     assert {s for _, s in pairs(plan)} == {0}
 
 
+def test_each_combination_of_the_repeats_has_as_many_seeds_as_asked_for(make_plan: Make) -> None:
+    plan = make_plan(methods=("original",), repeats=3, seeds=2, seed=7)
+    assert pairs(plan) == [(ORDER[i], 7) for i in range(3)] + [(ORDER[i], 8) for i in range(3)]
+
+
+def test_repeats_beyond_all_combinations_take_other_seeds(make_plan: Make) -> None:
+    plan = make_plan(methods=("original",), combinations="0,4;1,7", repeats=3, seeds=2)
+    first, second = (0, 4), (1, 7)
+    found = [(first, 0), (second, 0), (first, 2), (first, 1), (second, 1), (first, 3)]
+    assert pairs(plan) == found
+
+
+def test_several_seeds_add_to_a_plan_with_one(make_plan: Make) -> None:
+    one, two = (make_plan(methods=("dfg",), repeats=4, seeds=n) for n in (1, 2))
+    assert [r.id for r in two.runs[:4]] == [r.id for r in one.runs]
+    assert len({r.id for r in two.runs}) == 8
+
+
+def test_drawn_majority_classes_stay_for_all_their_seeds(make_plan: Make) -> None:
+    options = {"methods": ("original",), "settings": ("fidelity.F15=released",)}
+    one = pairs(make_plan(**options, repeats=3, seed=5))
+    two = pairs(make_plan(**options, repeats=3, seed=5, seeds=2))
+    assert two[:3] == one
+    assert two[3:] == [(combination, seed + 3) for combination, seed in one]
+
+
+@pytest.mark.parametrize("imbalance", ["1:1", "as-is"])
+def test_without_combinations_seeds_are_repeats(make_plan: Make, imbalance: str) -> None:
+    with pytest.raises(InputError, match="--repeats"):
+        make_plan(methods=("original",), imbalance=imbalance, seeds=2)
+
+
 @pytest.mark.parametrize("majority", [1, 3, 9])
 def test_the_number_of_majority_classes_is_that_asked_for(make_plan: Make, majority: int) -> None:
     plan = make_plan(methods=("original",), majority=majority, repeats=math.comb(10, majority))
