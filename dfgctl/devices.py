@@ -1,6 +1,7 @@
 """A device, as training sees it: its name, its memory, and how to wait for it."""
 
 import contextlib
+import ctypes
 import gc
 import os
 import resource
@@ -126,6 +127,7 @@ class HostMeter:
     def reset(self) -> None:
         """Free what nobody uses, and forget the peak."""
         gc.collect()
+        _give_back()
         with contextlib.suppress(OSError):
             CLEAR.write_text("5")  # the kernel's peak starts anew, from what is taken now
         self._before = _resident()
@@ -151,6 +153,12 @@ def is_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(says in str(error) for says in NO_MEMORY)
+
+
+def _give_back() -> None:
+    """Give the system what glibc keeps of freed memory, which would hide a later growth."""
+    with contextlib.suppress(AttributeError, OSError):  # other C libraries have no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _resident() -> int:

@@ -148,17 +148,14 @@ class Metrics:
         macro_f1: mean F1 over the classes.
         gmean: geometric mean of the recalls.
         recalls: recall of each class; None for a class without test images.
-        majority_recall: mean recall of the majority classes; None at 1:1.
-        minority_recall: mean recall of the minority classes; None at 1:1.
+        majority_recall, minority_recall: mean recall of these classes; None at 1:1.
         confusion: test images by true class (rows) and predicted class (columns); empty where it
             was not read (lists leave it out).
         train_seconds: time in training, set-up included; a pack's time is shared out equally.
         eval_seconds: time in evaluations, likewise.
         accuracy_val: test accuracy at ``val_step``; None without a validation share.
-        val_step: step with the highest balanced accuracy on the validation share, the earliest if
-            several; None without a share.
-        accuracy_unseen: test accuracy on the images that the source network was never trained on;
-            None where that holds for all.
+        val_step: the earliest step of the highest balanced accuracy on that share; None likewise.
+        accuracy_unseen: test accuracy on images new to the source network; None if all are.
     """
 
     accuracy_last: float
@@ -182,7 +179,8 @@ class Metrics:
 class Attempt:
     """One attempt at a run; ``outcome`` is None while it lasts.
 
-    ``resumed_step`` is the step of the checkpoint that it went on from, 0 for none.
+    ``resumed_step`` is the step of the checkpoint that it went on from, 0 for none. ``peak_bytes``
+    is the most that its whole pack took (``Meter.used``); None where it was not kept.
     """
 
     number: int
@@ -195,6 +193,7 @@ class Attempt:
     error: str | None
     provenance: Mapping[str, Any]
     resumed_step: int = 0
+    peak_bytes: int | None = None
 
 
 def has_ended(status: str, outcome: str | None) -> bool:
@@ -229,9 +228,9 @@ class DatasetCard:
 class Run:
     """A run as the registry knows it.
 
-    ``metrics`` and ``result_attempt`` belong to the newest finished attempt and stay while a
-    ``--force``d run is queued again. ``checkpoint_step`` is the step of its newest checkpoint, 0
-    for none; ``worker`` is who made the newest attempt.
+    ``metrics``, ``result_attempt``, ``result_device``, ``pack_size`` and ``peak_bytes`` are of the
+    newest finished attempt and stay while a ``--force``d run is queued again. ``checkpoint_step``
+    is the step of its newest checkpoint, 0 for none; ``worker`` is who made the newest attempt.
     """
 
     id: str
@@ -249,6 +248,9 @@ class Run:
     card: DatasetCard | None = None
     checkpoint_step: int = 0
     worker: str | None = None
+    result_device: str | None = None
+    pack_size: int | None = None
+    peak_bytes: int | None = None
 
     @property
     def ended(self) -> bool:

@@ -97,6 +97,19 @@ def test_the_growth_of_the_process_is_in_use_even_after_memory_was_freed() -> No
     assert meter.used() < 100 * 2**20
 
 
+def test_what_was_freed_before_does_not_hide_what_is_taken_later() -> None:
+    def blocks() -> list[torch.Tensor]:  # each too small for a mapping of its own
+        return [torch.ones(16 * 2**10) for _ in range(1600)]  # 100 MiB
+
+    meter, held = meter_of(CPU), blocks()
+    above = torch.ones(16 * 2**10)  # keeps the heap from shrinking by itself
+    del held
+    meter.reset()
+    held = blocks()
+    assert meter.used() >= 80 * 2**20
+    assert above[0] == held[0][0]
+
+
 def test_a_device_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert device_name(CPU) == "CPU, 1 thread"

@@ -1,6 +1,5 @@
 """How one run is shown, and the command that remakes it."""
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from dfgctl.cli.output import escape, out
@@ -17,16 +16,9 @@ def command_of(run: "Run", source: "Source | None") -> str:
         run: the run.
         source: its source network, where it has one that is ready.
     """
-    from dfgctl.report.commands import method_of, settings_of, target_of
+    from dfgctl.report.remake import command
 
-    spec = run.spec
-    words = [*target_of(run), "--method", method_of(run), "--imbalance", spec.ratio]
-    if spec.combination:
-        words += ["--majority", str(spec.majority)]
-        words += ["--combinations", ",".join(map(str, spec.combination))]
-    words += ["--repeats", "1", "--seed", str(spec.seed)]
-    words += settings_of(run, source.path if source else "FILE")
-    return shlex.join(words)
+    return command(run, weights=source.path if source else None)
 
 
 def print_run(
@@ -116,7 +108,7 @@ def print_run(
 
 def _print_attempt(console: Any, attempt: "Attempt", newest: bool) -> None:
     """Print an attempt: how it ended, when, where and by whom; the newest's error stands above."""
-    from dfgctl.cli.names import duration, when
+    from dfgctl.cli.names import duration, size, when
 
     commit = attempt.provenance.get("commit")
     tree = {True: " (tree not clean)", False: "", None: ""}[attempt.provenance.get("dirty")]
@@ -129,7 +121,10 @@ def _print_attempt(console: Any, attempt: "Attempt", newest: bool) -> None:
         facts.append(f"went on from step {attempt.resumed_step:,}")
     if attempt.provenance.get("deterministic"):
         facts.append("deterministic")
-    facts += [attempt.device, f"pack of {attempt.pack_size}", f"worker {attempt.worker}"]
+    facts += [attempt.device, f"pack of {attempt.pack_size}"]
+    if attempt.peak_bytes is not None:
+        facts.append(f"which took {size(attempt.peak_bytes)}")
+    facts.append(f"worker {attempt.worker}")
     facts += [made, f"torch {attempt.provenance['packages']['torch']}"]
     console.print(f"Attempt {attempt.number}: {', '.join(facts)}", style="dim", markup=False)
     if attempt.error and not newest:

@@ -147,7 +147,7 @@ def table(
     tables.check(name.value, [option for option, value in chosen.items() if value is not None])
     needed = tables.needs_runs(name.value)
     store = open_registry(registry, optional=not needed)
-    every = store.runs() if store else []
+    every = store.runs(whole=name.value in tables.WHOLE) if store else []
     loaded = templates.recipes_of(every, dataset or ())
     references = name.value in tables.WITH_REFERENCES
     filters = Filters(tuple(dataset or ()), majority, protocol, source, references)

@@ -10,6 +10,7 @@ import torch
 
 from dfgctl.checkpoints import Checkpoint, Checkpoints
 from dfgctl.data.arrays import ImageArrays
+from dfgctl.devices import Meter
 from dfgctl.dispatch.events import Observer
 from dfgctl.dispatch.place import Place
 from dfgctl.dispatch.stopping import Stop
@@ -69,6 +70,7 @@ class PackTraining:
         place: where to train.
         observer: who watches.
         stop: whether to stop.
+        meter: measures the device's memory, for what the pack takes; None measures nothing.
 
     Attributes:
         left: places in the claim of those runs that are still this worker's and have not ended.
@@ -76,10 +78,16 @@ class PackTraining:
     """
 
     def __init__(
-        self, registry: Registry, claim: Claim, place: Place, observer: Observer, stop: Stop
+        self,
+        registry: Registry,
+        claim: Claim,
+        place: Place,
+        observer: Observer,
+        stop: Stop,
+        meter: Meter | None = None,
     ) -> None:
         self.registry, self.claim, self.place = registry, claim, place
-        self.observer, self.stop = observer, stop
+        self.observer, self.stop, self.meter = observer, stop, meter
         self.left = set(range(len(claim.runs)))
         self.stepped = False
         self._held = frozenset(self.left)
@@ -168,6 +176,8 @@ class PackTraining:
                 f"The checkpoints of step {self.claim.step:,} in {self._checkpoints.folder} are "
                 f"not there or cannot be read: from step {step:,} on."
             )
+        if self.meter is not None:
+            self.meter.reset()
         yield from train(
             [run.spec for run in self.claim.runs],
             [run.class_counts for run in self.claim.runs],
@@ -224,7 +234,8 @@ class PackTraining:
             self._fail(i, "failed", f"Its weights cannot be written: {error}")
             return
         try:
-            self.registry.finish(self.claim, i, metrics)
+            used = self.meter.used() if self.meter is not None else None
+            self.registry.finish(self.claim, i, metrics, used)
         except LeaseLostError:
             self._dropped(i)
             return

@@ -109,10 +109,11 @@ class Worker:
         self.sources = SourceNetworks(
             registry, place, self.pictures, self.observer, self.stop, self.provenance
         )
+        self.meter = meter or meter_of(place.device)
         self.sizes = PackSizes(
             registry,
             place,
-            meter or meter_of(place.device),
+            self.meter,
             self.pictures,
             self.sources,
             self.observer,
@@ -192,7 +193,7 @@ class Worker:
     def _train(self, claim: Claim) -> None:
         """Train a pack; whatever goes wrong is stored with its runs, and the next pack goes on."""
         watching = Observers([self.observer, self.sizes])
-        pack = PackTraining(self.registry, claim, self.place, watching, self.stop)
+        pack = PackTraining(self.registry, claim, self.place, watching, self.stop, self.meter)
         first = claim.runs[0]
         if (reason := self.sizes.refused(claim)) is not None:
             pack.fail("out-of-memory", reason)

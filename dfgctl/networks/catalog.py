@@ -31,7 +31,8 @@ class BackboneInfo:
         title: the name in the paper.
         body: parameters without the last dense layer.
         head_inputs: inputs of the last dense layer.
-        generator_units: units of G's dense layer; each has one weight a class.
+        generator_units: units of G's dense layer; each has one weight a class and a noise number.
+        noise: noise numbers that ``generator_body`` is counted with, the paper's.
         splits: where it can be split, the paper's own split first.
         pack: runs that ``--pack auto`` trains together on a GPU at the most, where its memory holds
             them: many small networks leave it idle, large ones fill it.
@@ -42,6 +43,7 @@ class BackboneInfo:
     body: int
     head_inputs: int
     generator_units: int
+    noise: int
     splits: Mapping[str, SplitInfo]
     pack: int
 
@@ -70,6 +72,7 @@ BACKBONES = {
         body=60_856,
         head_inputs=84,
         generator_units=2048,
+        noise=100,
         splits={"block1": SplitInfo(272_708, 261_313, (6, 14, 14))},
         pack=45,
     ),
@@ -79,6 +82,7 @@ BACKBONES = {
         body=119_576_896,
         head_inputs=512,
         generator_units=2048,
+        noise=100,
         splits={"block1": SplitInfo(932_608, 307_713, (64, 16, 16))},
         pack=4,
     ),
@@ -88,6 +92,7 @@ BACKBONES = {
         body=23_508_032,
         head_inputs=2048,
         generator_units=8192,
+        noise=4900,
         splits={
             "block1": SplitInfo(46_983_680, 467_073, (256, 56, 56)),
             "block2": SplitInfo(49_605_632, 667_649, (512, 28, 28)),

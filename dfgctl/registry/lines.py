@@ -153,6 +153,8 @@ def _check_run(data: Mapping[str, Any], known: set[str]) -> None:
             metrics_of(attempt["metrics"], attempt["confusion"])
         for name in ("worker", "device", "pack_size", "outcome", "error", "resumed_step"):
             attempt[name]
+        if (peak := attempt.get("peak_bytes")) is not None and (type(peak) is not int or peak < 0):
+            raise ValueError(peak)
         for evaluation in attempt["evaluations"]:
             Measurement(**evaluation)
 

@@ -86,6 +86,7 @@ class Attempt(Base):
     metrics: Mapped[dict[str, Any] | None]
     confusion: Mapped[list[Any] | None]
     resumed_step: Mapped[int] = mapped_column(default=0)
+    peak_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Evaluation(Base):

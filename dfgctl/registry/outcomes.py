@@ -88,8 +88,14 @@ class Outcomes(Database):
                 )
 
     @lasting
-    def finish(self, claim: Claim, i: int, metrics: Metrics) -> None:
+    def finish(self, claim: Claim, i: int, metrics: Metrics, peak_bytes: int | None = None) -> None:
         """Mark a claim's run as finished, with its metrics.
+
+        Args:
+            claim: the claim.
+            i: the run's place in it.
+            metrics: the run's final metrics.
+            peak_bytes: the most memory that the whole pack took; None where it was not measured.
 
         Raises:
             LeaseLostError: the claim is stale.
@@ -101,7 +107,7 @@ class Outcomes(Database):
             attempt = self._end_attempt(session, row.id, claim.attempts[i], "finished", None)
             values = asdict(metrics)
             attempt.confusion = values.pop("confusion")
-            attempt.metrics = values
+            attempt.metrics, attempt.peak_bytes = values, peak_bytes
             row.status, row.result_attempt, row.lease_until = "finished", row.attempts, None
             row.checkpoint_step = row.losses = 0
 

@@ -209,6 +209,7 @@ class Reader(Database):
                     error=row.error,
                     provenance=content,
                     resumed_step=row.resumed_step,
+                    peak_bytes=row.peak_bytes,
                 )
                 for row, content in session.execute(query)
             ]

@@ -32,6 +32,9 @@ class RunRow(NamedTuple):
     device: str | None
     worker: str | None
     provenance: str | None
+    result_device: str | None
+    pack_size: int | None
+    peak_bytes: int | None
     metrics: str | None
     confusion: str | None
 
@@ -51,6 +54,9 @@ def run_columns(whole: bool) -> list[ColumnElement[Any]]:
         "device": LAST.device,
         "worker": LAST.worker,
         "provenance": RESULT.provenance,
+        "result_device": RESULT.device,
+        "pack_size": RESULT.pack_size,
+        "peak_bytes": RESULT.peak_bytes,
         "metrics": cast(RESULT.metrics, Text),
         "confusion": cast(RESULT.confusion, Text) if whole else null(),
     }
@@ -99,6 +105,9 @@ class Records:
             card=self._cards.get((spec.data_digest, spec.dataset)),
             checkpoint_step=row.checkpoint_step,
             worker=row.worker,
+            result_device=row.result_device,
+            pack_size=row.pack_size,
+            peak_bytes=row.peak_bytes,
         )
 
     def _spec(self, row: RunRow) -> RunSpec:

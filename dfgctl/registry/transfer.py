@@ -159,6 +159,8 @@ def _exported(session: Session, ids: Sequence[str]) -> Iterator[Line]:
     query = select(attempt).where(attempt.run_id.in_(ids)).order_by(attempt.run_id, attempt.number)
     for row in session.scalars(query):
         values = {name: getattr(row, name) for name in (*ATTEMPT, *RESULT)}
+        if row.peak_bytes is not None:  # what was exported before it was kept stays as it was
+            values["peak_bytes"] = row.peak_bytes
         values["started_at"] = row.started_at.isoformat()
         values["ended_at"] = row.ended_at.isoformat() if row.ended_at else None
         values["evaluations"] = []
@@ -269,6 +271,7 @@ def _add_attempts(session: Session, row: models.Run, made: Sequence[Mapping[str,
             started_at=datetime.fromisoformat(values["started_at"]),
             ended_at=datetime.fromisoformat(ended) if ended else None,
             provenance=values["provenance"],
+            peak_bytes=values.get("peak_bytes"),
             **{name: values[name] for name in ATTEMPT},
         )
         if values["metrics"] is not None:

@@ -25,12 +25,13 @@ def method_of(run: Run) -> str:
     return str(run.spec.settings.get("code", {}).get("class", run.spec.method))
 
 
-def settings_of(run: Run, weights: str = "FILE") -> list[str]:
+def settings_of(run: Run, weights: str = "FILE", protocol: str | None = None) -> list[str]:
     """Return the words that give a run its source and its settings.
 
     Args:
         run: the run.
         weights: the file of its source network, where that is no data set's.
+        protocol: the protocol instead of the run's own, with none of its single switches.
     """
     spec = run.spec
     recipe = recipe_of(spec, run.card)
@@ -39,8 +40,8 @@ def settings_of(run: Run, weights: str = "FILE") -> list[str]:
         words += ["--source-weights", weights]
     elif spec.source is not None:
         words += ["--source", spec.source]
-    if spec.protocol != "paper":
-        words += ["--protocol", spec.protocol]
+    if (protocol or spec.protocol) != "paper":
+        words += ["--protocol", protocol or spec.protocol]
     if split := spec.settings.get("network", {}).get("split"):
         words += ["--split", split]
     if spec.precision != PRECISIONS[0]:
@@ -53,7 +54,8 @@ def settings_of(run: Run, weights: str = "FILE") -> list[str]:
         words += ["--validation", repr(spec.validation)]
     if spec.majority_count not in (0, recipe.imbalance.majority_count):
         words += ["--set", f"imbalance.majority_count={spec.majority_count}"]
-    settable = {n: v for n, v in spec.settings.items() if n not in ("network", "numerics")}
+    left_out = {"network", "numerics"} | ({"fidelity"} if protocol is not None else set())
+    settable = {n: v for n, v in spec.settings.items() if n not in left_out}
     for departure in departures(recipe, settable):
         words += ["--set", departure]
     return words

@@ -44,6 +44,31 @@ class Sweep:
     footnotes: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What the paper prints of a method's cost.
+
+    Attributes:
+        dataset, ratio, backbone: on what it was trained.
+        device: on which device.
+        place: where it stands.
+        parameters: how many.
+        megabytes: GPU memory in training, in MB.
+        seconds: training time.
+        accuracy: its accuracy.
+    """
+
+    dataset: str
+    ratio: str
+    backbone: str
+    device: str
+    place: str
+    parameters: int
+    megabytes: float
+    seconds: float
+    accuracy: Number
+
+
 @cache
 def everything() -> Mapping[str, Any]:
     """Return all that the file has, as it stands there: accuracies in %."""
@@ -90,6 +115,23 @@ def sweep(key: str, dataset: str, ratio: str) -> Sweep | None:
         return None
     points = {float(value): float(mean) / 100 for value, mean in table["points"]}
     return Sweep(points, table["best"], table["place"], footnotes(row.get("footnotes", ())))
+
+
+def costs() -> Mapping[str, Cost]:
+    """Return the rows of Table 4 by method, all of one data set on one device."""
+    table = everything()["cost"]
+    same = {name: table[name] for name in ("dataset", "ratio", "backbone", "device", "place")}
+    return {
+        method: Cost(
+            parameters=row["parameters"],
+            megabytes=row["memory"],
+            seconds=row["seconds"],
+            accuracy=_number(row["accuracy"], table["place"], table["footnotes"]),
+            **same,
+        )
+        for method, row in table.items()
+        if isinstance(row, Mapping)
+    }
 
 
 def repeats(majority: int) -> int:

@@ -15,6 +15,8 @@ TABLES: Mapping[str, str] = {
     "spread": "what of the variance is the combination's, what the seed's",
     "datasets": "the data sets (Table 1)",
     "blocks": "dfg split after each block of ResNet-50 (Table 3)",
+    "cost": "parameters, memory and times of each method (Table 4)",
+    "ledger": "the paper's reading against the released code's, in pairs",
 }
 """What each table shows. Each has a module of its name, whose ``make`` makes it; ``USES`` there
 names those of ``OPTIONS`` that it uses."""
@@ -54,6 +56,10 @@ def check(name: str, given: Collection[str]) -> None:
 def needs_runs(name: str) -> bool:
     """Say whether a table, one of ``TABLES``, is made of runs alone."""
     return bool(getattr(import_module(f"dfgctl.report.{name}"), "NEEDS_RUNS", True))
+
+
+WHOLE = frozenset({"cost"})
+"""Tables that need the runs' confusion matrices."""
 
 
 def make(name: str, view: View) -> Table:

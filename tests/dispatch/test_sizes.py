@@ -345,6 +345,27 @@ def test_a_source_network_that_passes_to_another_is_waited_for(
     assert device.sizes(probes=False) == [3]
 
 
+def test_what_a_pack_took_is_kept_with_each_of_its_runs(
+    registry: Registry, make_plan: Make, work: Make
+) -> None:
+    plan = make_plan(repeats=3, **TINY)
+    assert finished(work(plan, FakeDevice(total=100, a=20, b=6, b_real=8)))
+    runs = [registry.run(run.id) for run in plan.runs]
+    assert [(run.pack_size, run.peak_bytes) for run in runs] == [(3, 20 + 3 * 8)] * 3
+    alone = make_plan(repeats=4, **TINY)  # one more: its pack is its own, and its peak anew
+    assert finished(work(alone, FakeDevice(total=100, a=1, b=2)))
+    assert registry.run(alone.runs[3].id).peak_bytes == 1 + 2
+
+
+def test_what_runs_out_of_memory_has_taken_nothing_that_is_known(
+    registry: Registry, make_plan: Make, work: Make
+) -> None:
+    plan = make_plan(repeats=1, **TINY)
+    assert work(plan, FakeDevice(total=10)) == ["failed"]
+    assert [a.peak_bytes for a in registry.attempts(plan.runs[0].id)] == [None]
+    assert registry.run(plan.runs[0].id).pack_size is None
+
+
 def test_a_pack_that_goes_on_from_checkpoints_is_measured_too(
     registry: Registry, make_plan: Make, work: Make, recorder: Any
 ) -> None:

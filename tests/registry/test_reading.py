@@ -62,7 +62,7 @@ def test_results_come_out_as_they_went_in(
     for row in rows:
         registry.record(taken, {0: row})
     final = replace(metrics(0.1 + 0.2), accuracy_val=0.7, val_step=2, accuracy_unseen=1 / 7)
-    registry.finish(taken, 0, final)
+    registry.finish(taken, 0, final, 5 * 2**30)  # more bytes than 32 bits can count
 
     stored = registry.run(run.id)
     assert stored.metrics == final
@@ -70,6 +70,8 @@ def test_results_come_out_as_they_went_in(
     assert registry.measurements(run.id, 2) == []
     assert (stored.status, stored.outcome) == ("finished", "finished")
     assert (stored.device, stored.dirty) == ("CPU", True)
+    assert (stored.result_device, stored.pack_size, stored.peak_bytes) == ("CPU", 1, 5 * 2**30)
+    assert [a.peak_bytes for a in registry.attempts(run.id)] == [5 * 2**30]
 
 
 def test_curves_are_the_evaluations_of_the_attempts_that_results_are_of(

@@ -41,7 +41,7 @@ def finished(planned: Make, metrics: Make, measured: Make) -> Make:
         registry.enqueue([run], force=True)
         claim = claimed(registry, run, worker)
         registry.record(claim, {0: measured(0, accuracy)})
-        registry.finish(claim, 0, metrics(accuracy))
+        registry.finish(claim, 0, metrics(accuracy), 2**33)
 
     return make
 
@@ -438,6 +438,27 @@ def test_a_run_whose_id_is_not_its_specs_digest_is_refused(
 
     number = next(i for i, line in enumerate(lines, 1) if '"seed":1' in line)
     refused(tmp_path, rewritten(lines, change), f"line {number}", "digest", "nothing was imported")
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, "much"])
+def test_memory_that_is_no_number_of_bytes_is_refused(
+    tmp_path: Path, lines: list[str], value: Any
+) -> None:
+    def change(kind: str, data: dict[str, Any]) -> None:
+        for attempt in data["attempts"] if kind == "run" else ():
+            attempt["peak_bytes"] = value
+
+    number = next(i for i, line in enumerate(lines, 1) if '"kind":"run"' in line)
+    refused(tmp_path, rewritten(lines, change), f"line {number}", "upgrade dfgctl")
+
+
+def test_the_memory_that_an_attempt_took_travels_with_it(
+    registry: Registry, another: Registry, planned: Make, finished: Make
+) -> None:
+    finished(registry, planned())
+    assert moved(registry, another) == Merged(new=1)
+    (run,) = another.runs()
+    assert (run.pack_size, run.peak_bytes) == (1, 2**33)
 
 
 @pytest.mark.parametrize("name", ["status", "attempts", "class_counts", "created_at"])

@@ -88,6 +88,8 @@ def make_run() -> MakeRun:
             result_attempt=1 if done else None,
             device="CPU" if done else None,
             dirty=False if done else None,
+            result_device="CPU" if done else None,
+            pack_size=1 if done else None,
         )
 
     return make

@@ -130,6 +130,7 @@ def _results(store: "Registry", run: "Run") -> dict[str, Any]:
         if attempt.number == number:
             made = attempt.provenance
             found |= {"device": attempt.device, "pack_size": attempt.pack_size}
+            found["peak_bytes"] = attempt.peak_bytes
             found |= {"commit": made.get("commit"), "torch": made.get("packages", {}).get("torch")}
     return found
 

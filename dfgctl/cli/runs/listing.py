@@ -143,6 +143,8 @@ def record(run: "Run", select: "Select | None" = None) -> dict[str, Any]:
         "device": run.device,
         "worker": run.worker,
         "checkpoint_step": run.checkpoint_step,
+        "pack_size": run.pack_size,
+        "peak_bytes": run.peak_bytes,
         "dirty": run.dirty,
         "select": shown_of(run, select).value,
         "accuracy": accuracy_of(run, select),
