@@ -32,6 +32,7 @@ COMMANDS = (
     ("runs", "list", "--status", "queued"),
     ("table",),
     ("plot", "rho", "-o", "rho.png"),
+    ("report", "-o", "report.html"),
     ("db", "info"),
 )
 

@@ -15,6 +15,7 @@
     ├── SourceBusyError         another process is pre-training the source network
     ├── StoppedError            exit code 130: a worker was asked to stop, and did
     ├── WorkersFailedError      no worker process is left to train what is queued
+    ├── PartsFailedError        parts of a page could not be made
     └── RunsFailedError         at least one run of a plan failed
 """
 
@@ -96,6 +97,10 @@ class StoppedError(DfgctlError):
 
 class WorkersFailedError(DfgctlError):
     """No worker process is left to train what is queued."""
+
+
+class PartsFailedError(DfgctlError):
+    """Parts of a page could not be made, for another reason than that runs are lacking."""
 
 
 class RunsFailedError(DfgctlError):

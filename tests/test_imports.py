@@ -211,6 +211,7 @@ def test_commands_that_touch_no_pixels_start_without_torch(tmp_path: Path) -> No
         "plot tsne": 2,
         "plot cam": 2,
         "plot weights": 2,
+        "report": 2,
         "run nothing": 2,
         "run digits --dry-run": 0,
         "db info --registry own.sqlite": 0,

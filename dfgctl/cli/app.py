@@ -14,6 +14,7 @@ from dfgctl.cli import (
     ledger,
     plot,
     recipe,
+    report,
     run,
     runs,
     table,
@@ -53,6 +54,7 @@ run.register(app)
 worker.register(app)
 table.register(app)
 plot.register(app)
+report.register(app)
 runs.register(app)
 data.register(app)
 recipe.register(app)

@@ -1,11 +1,12 @@
 """Reads runs, attempts and measurements; rows leave as records and as nothing else."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import defer
 
 from dfgctl.errors import InputError
 from dfgctl.records import Attempt, Measurement, Run
@@ -197,22 +198,21 @@ class Reader(Database):
             .order_by(models.Attempt.number)
         )
         with self._reading() as session:
-            return [
-                Attempt(
-                    number=row.number,
-                    worker=row.worker,
-                    device=row.device,
-                    pack_size=row.pack_size,
-                    started_at=row.started_at,
-                    ended_at=row.ended_at,
-                    outcome=row.outcome,
-                    error=row.error,
-                    provenance=content,
-                    resumed_step=row.resumed_step,
-                    peak_bytes=row.peak_bytes,
-                )
-                for row, content in session.execute(query)
-            ]
+            return [_attempt(row, content) for row, content in session.execute(query)]
+
+    def makings(self) -> dict[str, Attempt]:
+        """Return the attempt that made each run's result, by the run's id."""
+        run, attempt = models.Run, models.Attempt
+        query = (
+            select(attempt)
+            .join(run, (run.id == attempt.run_id) & (run.result_attempt == attempt.number))
+            .options(defer(attempt.metrics), defer(attempt.confusion))  # large, and not asked for
+        )
+        with self._reading() as session:
+            made = {row.digest: row.content for row in session.scalars(select(models.Provenance))}
+            return {
+                row.run_id: _attempt(row, made[row.provenance]) for row in session.scalars(query)
+            }
 
     def measurements(self, run_id: str, attempt: int) -> list[Measurement]:
         """Return the evaluations of an attempt, step by step."""
@@ -288,3 +288,19 @@ def _wanted(
     if since is not None:
         wanted.append(func.coalesce(LAST.started_at, run.created_at) >= since)
     return wanted
+
+
+def _attempt(row: models.Attempt, made: Mapping[str, Any]) -> Attempt:
+    return Attempt(
+        number=row.number,
+        worker=row.worker,
+        device=row.device,
+        pack_size=row.pack_size,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        outcome=row.outcome,
+        error=row.error,
+        provenance=made,
+        resumed_step=row.resumed_step,
+        peak_bytes=row.peak_bytes,
+    )

@@ -45,27 +45,37 @@ def html_of(table: Table) -> str:
 
     A cell's ``data-order`` is the number that it sorts by.
     """
+    numeric = [
+        any(row[i].order is not None for row in table.rows) for i, _ in enumerate(table.columns)
+    ]
+    sides = [
+        f"{c.kind} number" if n else c.kind for c, n in zip(table.columns, numeric, strict=True)
+    ]
     head = "".join(
-        f'<th scope="col" class="{c.kind}">{html.escape(c.title)}</th>' for c in table.columns
+        f'<th scope="col" class="{side}">{html.escape(column.title)}</th>'
+        for column, side in zip(table.columns, sides, strict=True)
     )
     body = "\n".join(
-        "<tr>" + "".join(_html_cell(c, k.kind) for c, k in zip(row, table.columns, strict=True))
-        + "</tr>"
+        f"<tr>{''.join(_html_cell(c, s) for c, s in zip(row, sides, strict=True))}</tr>"
         for row in table.rows
-    )  # fmt: skip
+    )
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in (table.caption, *table.notes))
+    title = html.escape(table.title)
     return (
-        f'<figure class="table" id="table-{table.name}">\n<table>\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table>\n<figcaption>{notes}</figcaption>\n</figure>"
+        f'<figure class="table" id="table-{table.name}">\n'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{title}">\n'
+        f"<table>\n<caption>{title}</caption>\n<thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{body}\n</tbody>\n</table>\n</div>\n<figcaption>{notes}</figcaption>\n</figure>"
     )
 
 
-def _html_cell(cell: Cell, kind: str) -> str:
+def _html_cell(cell: Cell, side: str) -> str:
     first, *rest = [html.escape(line) for line in cell.lines] or [""]
     first = f"<strong>{first}</strong>" if cell.best else first
     more = "".join(f"<br><small>{line}</small>" for line in rest)
-    order = "" if cell.order is None else f' data-order="{cell.order!r}"'
-    return f'<td class="{kind}"{order}>{first}{more}</td>'
+    order = "" if cell.order is None else f' data-order="{float(cell.order)!r}"'
+    tag, scope = ("th", ' scope="row"') if side.startswith("label") else ("td", "")
+    return f'<{tag}{scope} class="{side}"{order}>{first}{more}</{tag}>'
 
 
 def _frame(table: Table, bold: str) -> "pd.DataFrame":

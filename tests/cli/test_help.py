@@ -29,6 +29,7 @@ def test_there_are_the_commands_that_the_readme_speaks_of() -> None:
         "plot rho",
         "plot delta",
         *("plot tsne", "plot pca", "plot cam", "plot weights"),
+        "report",
         "runs list",
         "runs show",
         *("runs compare", "runs logs", "runs cancel", "runs retry", "runs rm"),

@@ -267,3 +267,17 @@ def test_any_spec_and_any_evaluation_come_out_as_they_went_in(
         registry.record(taken, {0: measurement})
         registry.fail(taken, 0, "diverged", "the end of this example")
         assert registry.measurements(run.id, 1) == [measurement]
+
+
+def test_the_attempt_that_made_a_result_is_known(
+    registry: Registry, planned: Make, metrics: Make
+) -> None:
+    again, once, never = (planned(seed) for seed in range(3))
+    registry.enqueue([again, once, never])
+    for run in (again, once):
+        registry.finish(claimed(registry, [run]), 0, metrics(0.5))
+    registry.enqueue([again], force=True)
+    registry.fail(claimed(registry, [again]), 0, "failed", "boom")
+    makings = registry.makings()
+    assert makings == {run.id: registry.attempts(run.id)[0] for run in (again, once)}
+    assert makings[once.id].provenance == PROVENANCE

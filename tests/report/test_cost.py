@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from dfgctl import recipe as recipes
-from dfgctl.errors import InputError, NothingToShowError
+from dfgctl.errors import NothingToShowError
 from dfgctl.report import published, tables
 from dfgctl.report.effort import costs, image_seconds
 from dfgctl.report.rendering import render
-from dfgctl.report.selection import Metric, Select
+from dfgctl.report.selection import Select
 from dfgctl.report.table import Table
 from dfgctl.report.view import View
 
@@ -187,8 +187,6 @@ def test_the_accuracy_is_the_one_asked_for(make_run: Any) -> None:
 def test_without_finished_runs_it_says_what_to_run(make_run: Any) -> None:
     with pytest.raises(NothingToShowError, match="dfgctl run digits"):
         table([make_run(accuracy=None)])
-    with pytest.raises(InputError, match="leave --metric out"):
-        table([make_run()], metric=Metric.f1)
 
 
 def test_it_is_written_in_every_format(make_run: Any) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from dfgctl import recipe as recipes
-from dfgctl.errors import InputError, NothingToShowError
+from dfgctl.errors import NothingToShowError
 from dfgctl.report import tables
 from dfgctl.report.readings import comparisons
 from dfgctl.report.remake import command
-from dfgctl.report.selection import Metric, Select
+from dfgctl.report.selection import Select
 from dfgctl.report.table import Table
 from dfgctl.report.view import View
 
@@ -172,8 +172,6 @@ def test_where_there_is_nothing_to_compare_it_says_what_to_run(make_run: Any) ->
     queued = make_run(accuracy=None, protocol="released", status="queued")
     with pytest.raises(NothingToShowError, match="both of the paper's reading and of another"):
         table([*papers, queued])
-    with pytest.raises(InputError, match="leave --metric out"):
-        table(papers, metric=Metric.gmean)
 
 
 def test_a_command_names_the_pairs_that_it_can(make_run: Any) -> None:
