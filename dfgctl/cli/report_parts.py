@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from dfgctl.report.page.parts import Part, part
 from dfgctl.report.page.pictures import picture
 from dfgctl.report.page.rendering import Page, Section
 from dfgctl.report.rendering import html_of
-from dfgctl.report.tables import TABLES, make
+from dfgctl.report.tables import TABLES, WHOLE, make
 
 if TYPE_CHECKING:
     from dfgctl.records import Attempt
@@ -58,7 +58,7 @@ def page_of(
     known = store.makings()
     makings = {run.id: known[run.id] for run in view.runs if run.id in known}
     sections = [
-        Section("tables", "Tables", [_table(name, view, commands) for name in TABLES]),
+        Section("tables", "Tables", [_table(name, view, store, commands) for name in TABLES]),
         Section("figures", "Figures", _figures(view, store, commands)),
         Section("reading", "Readings of the paper", [_readings(view, commands)]),
         Section("making", "Provenance", [_provenance(view, makings, commands)]),
@@ -84,9 +84,16 @@ def _titles(view: "View") -> str:
     return ", ".join(titles) if len(titles) < 4 else f"{len(titles)} data sets"
 
 
-def _table(name: str, view: "View", commands: _Commands) -> Part:
+def _table(name: str, view: "View", store: "Registry", commands: _Commands) -> Part:
     flag = ("--published",) if view.published and name == "results" else ()
-    pieces = {commands.of("table", name, *flag): lambda: html_of(make(name, view))}
+
+    def shown() -> str:
+        if name not in WHOLE:
+            return html_of(make(name, view))
+        ids = [run.id for run in view.runs]
+        return html_of(make(name, replace(view, runs=store.runs(ids, whole=True))))
+
+    pieces = {commands.of("table", name, *flag): shown}
     return part(f"part-{name}", f"{name}: {TABLES[name]}", pieces)
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from dfgctl.recipe import Recipe
     from dfgctl.records import Run
     from dfgctl.registry import Registry
+    from dfgctl.report.choosing import Chosen
     from dfgctl.report.figures import Drawn
     from dfgctl.report.selection import Select
 
@@ -39,13 +40,52 @@ class Figure:
 
 
 def _sensitivity(key: str, look: Look) -> "Drawn":
-    from dfgctl.report.sensitivity import draw, sensitivity
+    from dfgctl.report.sensitivity import sensitivity
+    from dfgctl.report.sweep_figure import draw
 
     return draw(sensitivity(key, look.runs, look.recipe, look.select))
+
+
+def _chosen(look: Look, *methods: str) -> "Chosen":
+    from dfgctl.report.choosing import choose
+
+    runs = [run for run in look.runs if run.spec.dataset == look.recipe.name]
+    return choose(runs, {look.recipe.name: look.recipe}, methods)
+
+
+def _curves(look: Look) -> "Drawn":
+    from dfgctl.report.curves import draw
+
+    found = _chosen(look)
+    return draw(found, look.store.curves(run.id for run in found.runs))
+
+
+def _confusion(look: Look) -> "Drawn":
+    from dfgctl.report.confusion import draw
+
+    found = _chosen(look, "dfg")
+    return draw(found, look.store.runs((run.id for run in found.runs), whole=True), ())
+
+
+def _combinations(look: Look) -> "Drawn":
+    from dfgctl.report.combination_figure import draw
+
+    return draw(_chosen(look, "dfg"), look.select)
+
+
+def _weights(look: Look) -> "Drawn":
+    from dfgctl.cli.plot.opened import Opened
+    from dfgctl.cli.plot.weights import drawn
+
+    return drawn(Opened(look.store, look.runs, {look.recipe.name: look.recipe}))
 
 
 FIGURES: Mapping[str, Figure] = {
     "rho": Figure("Accuracy over ρ (Fig. 6)", partial(_sensitivity, "rho")),
     "delta": Figure("Accuracy over δ (Fig. 7)", partial(_sensitivity, "delta")),
+    "weights": Figure("Filter weights in training (Fig. 5)", _weights),
+    "curves": Figure("Accuracy and losses over the steps", _curves),
+    "confusion": Figure("What DFG confuses", _confusion),
+    "combinations": Figure("DFG's accuracy for each combination", _combinations),
 }
-"""Each by the name that ``dfgctl plot`` has for it."""
+"""Each by the name that ``dfgctl plot`` has for it; tsne, pca and cam take too long for a page."""

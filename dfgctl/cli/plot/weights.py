@@ -1,19 +1,22 @@
 """``dfgctl plot weights`` (Fig. 5)."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption
-from dfgctl.cli.output import err, escape, reported
+from dfgctl.cli.output import reported
 from dfgctl.cli.plot.common import DataOption, DatasetOption, OutputOption, check_output, keep
 from dfgctl.cli.plot.features import MOST
-from dfgctl.cli.plot.opened import RunArgument, class_numbers, numbers, opened
+from dfgctl.cli.plot.opened import Opened, RunArgument, class_numbers, numbers, opened
 from dfgctl.errors import InputError
 
 if TYPE_CHECKING:
     from dfgctl.records import Run
+    from dfgctl.report.figures import Drawn
 
 
 def register(group: typer.Typer) -> None:
@@ -52,16 +55,39 @@ def weights(
     pair are shown, and the spread between classes is measured on all pairs
     that have each rho.
     """
-    from dfgctl.report.cards import classes_of
-    from dfgctl.report.chosen import pairs, same_kind
-    from dfgctl.report.filter_weights import draw
-
     check_output(output)
     values = _values(rho)
     chosen = numbers(filters, "--filters") if filters else None
     found = opened(registry, dataset)
+    made = drawn(found, values, found.named(run) if run else None, classes, chosen)
+    keep(made, output, data, found.store)
+
+
+def drawn(
+    found: Opened,
+    values: Sequence[float] = (0.75, 0.0),
+    like: "Run | None" = None,
+    classes: str | None = None,
+    chosen: "Sequence[int] | None" = None,
+) -> "Drawn":
+    """Draw the filter weights of one pair, and measure all pairs of its kind.
+
+    Args:
+        found: the registry.
+        values: values of rho, a row each.
+        like: a run of the pair; None for the newest by the recipe.
+        classes: classes, by number or name with commas; None for the first ``MOST``.
+        chosen: filters, a column each; None for those whose weights differ most.
+
+    Raises:
+        NothingToShowError: no pair has runs with all values.
+        InputError: there are no such classes or filters, or weights cannot be read.
+    """
+    from dfgctl.report.cards import classes_of
+    from dfgctl.report.chosen import pairs, same_kind
+    from dfgctl.report.filter_weights import draw
+
     wanted = {f"dfg.rho={value:g}": partial(_has, value) for value in values}
-    like = found.named(run) if run else None
     every = pairs(found.runs, found.recipes, wanted, found.kept, like, without="dfg.rho")
     first = every[0]
     names = classes_of(next(iter(first.values())))
@@ -80,11 +106,11 @@ def weights(
         for value, key in zip(values, wanted, strict=True)
     }
     rows = [moves(member, found.weights(member)) for member in first.values()]
-    drawn = draw(rows, others, shown, chosen)
-    err().print(escape(f"Filter weights of DFG, {rows[0].run.spec.dataset}:"))
-    keep(drawn, output, data, found.store)
+    made = draw(rows, others, shown, chosen)
+    said = [f"Filter weights of DFG, {rows[0].run.spec.dataset}:", *made.said]
     if len(shown) < len(names) and not classes:
-        err().print(f"Shown: the first {MOST} of {len(names)} classes; --classes names others.")
+        said.append(f"Shown: the first {MOST} of {len(names)} classes; --classes names others.")
+    return replace(made, said=said)
 
 
 def _values(text: str) -> list[float]:
