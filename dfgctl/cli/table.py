@@ -58,7 +58,9 @@ class Format(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
-        "table", epilog="Example:  dfgctl table --dataset digits --format md -o results/digits.md"
+        "table",
+        epilog="Examples:  dfgctl table --dataset digits --format md -o results/digits.md   |   "
+        "dfgctl table pairs --against delta",
     )(table)
 
 

@@ -52,6 +52,18 @@ def test_runs_are_compared_in_pairs(cli: Cli, trained: Any) -> None:
     assert cli("table", "pairs", "--registry", trained.file, "--against", "dgf").code == 2
 
 
+@pytest.mark.parametrize("name", ["pairs", "spread", "datasets", "blocks"])
+def test_a_table_fits_a_narrow_terminal(
+    cli: Cli, trained: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = cli("table", name, "--registry", trained.file).out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
+    label = {"blocks": "Up to block 4", "datasets": "Caltech-256"}.get(name, "DIFA + cMWGAN")
+    assert label in shown
+
+
 def test_one_seed_cannot_tell(cli: Cli, trained: Any) -> None:
     shown = cli("table", "spread", "--registry", trained.file)
     assert shown.code == 0

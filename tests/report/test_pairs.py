@@ -158,6 +158,17 @@ def test_methods_that_are_equal_everywhere_have_a_p_of_1(make_run: Any) -> None:
     assert "Where all differences are 0, p is 1." in shown.notes
 
 
+def test_a_p_that_is_not_exact_is_marked(make_run: Any) -> None:
+    every = [(a, b) for a in range(10) for b in range(a)][:20]
+    runs = [make_run("original", 0.5, combination=c) for c in every]
+    runs += [make_run("dfg", 0.5 + (i % 3 - 0.5) / 100, combination=c) for i, c in enumerate(every)]
+    shown = table(runs)
+    assert cells(shown, "Original")["p"].startswith("≈")
+    assert any(note.startswith("≈:") for note in shown.notes)
+    assert r"$\approx$" in render(shown, "latex")
+    assert records(runs)["original"]["p_exact"] is False
+
+
 def test_another_metric_and_another_step(make_run: Any) -> None:
     runs = [
         *[make_run("original", 0.5, combination=c, metrics={"gmean": 0.5}) for c in COMBINATIONS],
