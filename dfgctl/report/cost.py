@@ -99,7 +99,7 @@ def _row(cost: Cost, titles: Mapping[str, str], marks: bool) -> list[Cell]:
         Cell([titles[cost.method] + mark]),
         Cell(parts),
         _count(cost.parameters),
-        _memory(cost.peak_bytes),
+        _memory(cost),
         Cell([_spread(cost.train)], order=cost.train.mean),
         *_inference(cost),
         Cell(
@@ -131,8 +131,11 @@ def _count(parameters: int | None) -> Cell:
     return Cell([f"{parameters:,}"], order=parameters)
 
 
-def _memory(count: float | None) -> Cell:
-    return Cell([NOT_KEPT]) if count is None else Cell([f"{count / 1e6:,.0f} MB"], order=count)
+def _memory(cost: Cost) -> Cell:
+    if cost.peak_bytes is None:
+        return Cell([NOT_KEPT])
+    some = [f"n = {cost.peaks}"] if cost.peaks < cost.n else []
+    return Cell([f"{cost.peak_bytes / 1e6:,.0f} MB", *some], order=cost.peak_bytes)
 
 
 def _inference(cost: Cost) -> list[Cell]:
@@ -171,7 +174,7 @@ def _notes(found: Sequence[Cost], of_paper: Mapping[str, published.Cost]) -> lis
         )
     if any(cost.shortened for cost in found):
         notes.append("† Shortened with --steps: not what the recipe trains.")
-    lacking = [cost for cost in found if cost.peak_bytes is None]
+    lacking = [cost for cost in found if cost.peaks < cost.n]
     if lacking:
         first = lacking[0]
         notes.append(
@@ -207,6 +210,7 @@ def _record(cost: Cost) -> dict[str, object]:
         "n": cost.n,
         "parameters": cost.parameters,
         "peak_bytes": cost.peak_bytes,
+        "peaks": cost.peaks,
         "train_seconds": cost.train.mean,
         "train_seconds_std": cost.train.std,
         "image_seconds": image.mean if image else None,

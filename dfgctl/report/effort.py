@@ -30,6 +30,7 @@ class Cost:
         pack: runs in a pack.
         parameters: of all networks in training; None for a method of one's own.
         peak_bytes: the most that a pack took, the median of all; None where it was not kept.
+        peaks: of how many runs it was kept.
         train: seconds of training.
         image: seconds an image in the evaluations; None without test images.
         test_images: images of the test set.
@@ -49,6 +50,7 @@ class Cost:
     pack: int
     parameters: int | None
     peak_bytes: float | None
+    peaks: int
     train: Summary
     image: Summary | None
     test_images: int
@@ -101,6 +103,7 @@ def _cost(row: Row, runs: Sequence[Run], recipe: Recipe, select: Select | None) 
         pack=first.pack_size or 0,
         parameters=trained_parameters(first.spec, len(first.class_counts)),
         peak_bytes=median(peaks) if peaks else None,
+        peaks=len(peaks),
         train=summarise([run.metrics.train_seconds for run in runs if run.metrics is not None]),
         image=summarise(images) if images else None,
         test_images=tested_images(first),

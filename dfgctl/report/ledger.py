@@ -130,7 +130,7 @@ def _mean(summary: Summary | None, select: Select, runs: Sequence[Run]) -> Cell:
 def _change(difference: Difference | None) -> Cell:
     if difference is None:
         return Cell(["no common pairs"])
-    count = f"n = {difference.n}"
+    count = f"pairs = {difference.n}"
     if difference.interval is not None:
         low, high = map(_points, difference.interval)
         lines = [_points(difference.mean), f"{low} to {high}", count]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from dfgctl.data.imbalance import Ratio
 from dfgctl.ledger import PAPER, RELEASED, readings_of
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run, canonical
@@ -100,7 +101,7 @@ def comparisons(
         found,
         key=lambda c: (
             datasets.index(c.row.dataset),
-            c.row.ratio,
+            Ratio.parse(c.row.ratio).value,
             c.row.notes,
             c.row.source or "",
             methods.index(c.paper[0].spec.method),

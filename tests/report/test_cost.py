@@ -109,6 +109,11 @@ def test_memory_that_was_not_kept_is_said_with_what_to_run(make_run: Any) -> Non
     assert note.endswith("dfgctl run digits --method delta --repeats 1 --force")
 
 
+def test_memory_that_some_runs_kept_says_of_how_many(make_run: Any) -> None:
+    runs = [make_run(seed=0), replace(make_run(seed=1), peak_bytes=50 * MB)]
+    assert cells(table(runs), 0)["Peak memory"] == ["50 MB", "n = 1"]
+
+
 def test_the_parameters_of_a_method_of_one_s_own_are_not_known(make_run: Any) -> None:
     run = make_run("original")
     code = {"sha256": "a" * 64, "title": "Mine", "defaults": {"steps": 600, "lr": 0.1}}

@@ -71,7 +71,7 @@ def test_each_reading_is_shown_at_its_own_selection_and_at_the_last(make_run: An
         "Compared": ["DFG", "protocol released", "source glyphs"],
         "Paper": ["50.00 ± 0.00", "last", "n = 3"],
         "Other": ["70.00 ± 10.00", "last", "n = 3"],
-        "Difference": ["+20.00", "−4.84 to +44.84", "n = 3"],
+        "Difference": ["+20.00", "−4.84 to +44.84", "pairs = 3"],
     }
     assert [r["difference"] for r in made.records] == [pytest.approx(0.25), pytest.approx(0.2)]
     (note,) = [n for n in made.notes if n.startswith("What protocol released")]
@@ -105,9 +105,26 @@ def test_single_switches_are_rows_of_their_own_with_what_they_are(make_run: Any)
         ["DFG", "F04=released, F05=released", "source glyphs"],
         ["DFG", "F05=released", "Where the weight enters (Eq. 9)", "source glyphs"],
     ]
-    assert cells(made, 0)["Difference"] == ["−10.00", "no interval", "n = 1"]
+    assert cells(made, 0)["Difference"] == ["−10.00", "no interval", "pairs = 1"]
     assert any(n.startswith("F05, Where the weight enters") for n in made.notes)
     assert any("Released: after the last batch norm." in n for n in made.notes)
+
+
+def test_rows_are_in_the_order_of_ratio_method_and_reading(make_run: Any) -> None:
+    balanced = {"ratio": "1:1", "majority": 0, "combination": ()}
+    runs = [
+        *both(make_run),
+        switched(make_run(), "F05"),
+        *both(make_run, "original"),
+        *both(make_run, **balanced),
+    ]
+    found = comparisons(runs, RECIPES, Select.last)
+    assert [(c.row.ratio, c.paper[0].spec.method, c.reading.text()) for c in found] == [
+        ("1:1", "dfg", "protocol released"),
+        ("10:1", "original", "protocol released"),
+        ("10:1", "dfg", "protocol released"),
+        ("10:1", "dfg", "F05=released"),
+    ]
 
 
 def test_a_switch_of_protocol_released_read_as_the_paper_is_told(make_run: Any) -> None:
@@ -120,7 +137,7 @@ def test_differences_that_are_all_the_same_have_no_interval(make_run: Any) -> No
     runs = [make_run(accuracy=0.5, seed=i) for i in range(3)]
     runs += [switched(make_run(accuracy=0.5, seed=i), "F14") for i in range(3)]
     made = table(runs)
-    assert cells(made, 1)["Difference"] == ["+0.00", "all the same", "n = 3"]
+    assert cells(made, 1)["Difference"] == ["+0.00", "all the same", "pairs = 3"]
 
 
 def test_runs_that_differ_in_more_are_not_compared(make_run: Any) -> None:
