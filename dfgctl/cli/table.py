@@ -35,8 +35,9 @@ LONG = 13
 
 LAYOUTS = (
     (None, True, False),
-    *((14, True, False), (11, True, False), (11, False, False), (11, False, True)),
-    *((10, False, True), (1, False, True)),
+    *((14, True, False), (11, True, False), (8, True, False)),
+    *((11, False, False), (10, False, False), (11, False, True), (10, False, True)),
+    (1, False, True),
 )
 """From roomy to narrow: letters of a cell's line, titles in one line, columns close together."""
 
