@@ -143,7 +143,7 @@ def _warnings(view: "View", sections: Sequence[Section]) -> list[str]:
             "commit has: the provenance names them."
         )
     if failed:
-        said.append(f"Parts that failed, and what is said of them: {'; '.join(failed)}.")
+        said.append(f"Parts that failed, as they say in their places: {'; '.join(failed)}.")
     return said
 
 

@@ -97,7 +97,7 @@ def test_a_part_that_fails_is_named_and_takes_nothing_with_it(
     assert "1 of the page's parts failed" in " ".join(made.err.split())
     text = (tmp_path / "results" / "report.html").read_text()
     assert "KeyError: &#39;&lt;b&gt;digits&#39;" in text
-    assert "Parts that failed, and what is said of them: broken: A broken one." in text
+    assert "Parts that failed, as they say in their places: broken: A broken one." in text
     assert text.count("<svg") == 2
 
 

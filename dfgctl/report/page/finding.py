@@ -16,6 +16,9 @@ from dfgctl.report.view import View
 Values = Mapping[tuple[tuple[int, ...], int], Sequence[float]]
 """Accuracies, in [0, 1], at each pair of a combination and a seed."""
 
+ROUNDING = 1e-9
+"""Points by which equal differences may come out unequal."""
+
 NAMED = 4
 """Rows that are named at the most."""
 
@@ -31,9 +34,10 @@ class Comparison:
         ours: the method's.
         other: the best other's title.
         theirs: its accuracies.
-        differences: ours minus theirs on the pairs that both have, in points.
+        differences: ours minus theirs in points, on the combinations that both have (seeds
+            averaged), or the seeds where there are none.
         others: how many other methods there are.
-        shared: whether the pairs are combinations, which share classes.
+        shared: whether these are combinations, which share classes.
     """
 
     name: str
@@ -54,11 +58,11 @@ class Comparison:
         """Return the 95 % interval (t) of the mean difference, in points.
 
         Returns:
-            None for fewer than two pairs, and where all differences are equal.
+            None for fewer than two of them, and where all differences are equal.
         """
         from scipy import stats
 
-        if len(self.differences) < 2 or np.ptp(self.differences) == 0:
+        if len(self.differences) < 2 or np.ptp(self.differences) < ROUNDING:
             return None
         found = stats.ttest_1samp(self.differences, 0).confidence_interval(0.95)
         return float(found.low), float(found.high)
@@ -68,8 +72,8 @@ class Comparison:
         low, high = self.interval() or (0.0, 0.0)
         return 1 if low > 0 else -1 if high < 0 else 0
 
-    def text(self, title: str) -> str:
-        """Write the comparison in a sentence or two."""
+    def sentences(self, title: str) -> tuple[str, str]:
+        """Write what the means are, and what the pairs say."""
         means = f"{self.ours.text()} % (n = {self.ours.n})"
         others = f"{self.theirs.text()} % (n = {self.theirs.n})"
         lead = self.lead()
@@ -79,18 +83,24 @@ class Comparison:
             place = f"below the highest mean of its row, that of {self.other}, {others}"
         else:
             place = f"as high as {self.other}, {others}, the highest of the other methods"
-        return f"{self.row}: {title} {means}, {self.axis}, is {place}. {self._paired()}"
+        return f"{self.row}: {title} {means}, {self.axis}, is {place}.", self._paired()
 
     def _paired(self) -> str:
-        n = len(self.differences)
+        n, unit = len(self.differences), "combination" if self.shared else "seed"
         if not n:
-            return "They have no repeats in common, so nothing can be paired."
+            return "They have no repeat in common, so nothing can be paired."
         mean = f"{np.mean(self.differences):+.2f} points"
         if n == 1:
-            return f"On the one pair that both have it is {mean}, which says nothing of chance."
+            return (
+                f"On the one {unit} that both have the difference is {mean}, which says nothing of "
+                "chance."
+            )
         found = self.interval()
         if found is None:
-            return f"On each of the {n} pairs that both have it is {mean}, without any spread."
+            return (
+                f"On each of the {n} {unit}s that both have the difference is {mean}, without any "
+                "spread."
+            )
         low, high = found
         says = (
             "which holds 0, so that these runs do not tell them apart"
@@ -98,7 +108,7 @@ class Comparison:
             else "which excludes 0"
         )
         return (
-            f"On the {n} pairs that both have the mean difference is {mean}, "
+            f"On the {n} {unit}s that both have the mean difference is {mean}, "
             f"95 % interval {low:+.2f} to {high:+.2f}, {says}."
         )
 
@@ -115,23 +125,26 @@ def finding(view: View) -> tuple[Sequence[str], Sequence[str]]:
     every = [(row, _comparison(row, members, view)) for row, members in grouped.items()]
     usual = [found for row, found in every if found and row.is_recipe()]
     found = usual or [found for _, found in every if found]
+    which = (
+        " of the recipes' own settings" if len(found) < sum(map(bool, dict(every).values())) else ""
+    )
     if not found:
         return (
             f"No row has finished runs of {title} beside another method yet, so nothing can be "
             "said of it: dfgctl run trains all methods on the same pairs.",
         ), ()
     if len(found) == 1:
-        return (found[0].text(title), *_caution(found)), ()
+        return (*found[0].sentences(title), *_caution(found)), ()
     ahead = [c for c in found if c.lead() > 0]
     above, below, neither = ([c for c in found if c.excludes() == sign] for sign in (1, -1, 0))
     return (
         f"{title} has the highest mean of its row in {_named(ahead, found)} of the {len(found)} "
-        "rows that have it beside another method.",
+        f"rows{which} that have it beside another method.",
         "The 95 % interval of its paired difference to the best other method lies above 0 in "
         f"{_named(above, found)}, below 0 in {_named(below, found)}, and does neither in "
         f"{_named(neither, found)}.",
         *_caution(found),
-    ), [c.text(title) for c in found]
+    ), [" ".join(c.sentences(title)) for c in found]
 
 
 def _named(some: Sequence[Comparison], found: Sequence[Comparison]) -> str:

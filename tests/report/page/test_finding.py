@@ -46,7 +46,8 @@ def test_the_best_of_a_row_is_named_with_the_paired_interval(repeats: Any) -> No
 def test_a_method_that_is_not_the_best_is_not_called_so(repeats: Any) -> None:
     text, _ = said(repeats("dfg", 0.8, 0.9) + repeats("delta", 0.81, 0.91) + repeats("difa", 0.5))
     assert "below the highest mean of its row, that of DELTA, 86.00" in text
-    assert "On each of the 2 pairs that both have it is -1.00 points, without any spread." in text
+    assert "On each of the 2 combinations that both have the difference is -1.00 points" in text
+    assert "without any spread" in text
     assert "interval" not in text
 
 
@@ -64,9 +65,9 @@ def test_equal_means_are_called_equal(repeats: Any) -> None:
 
 def test_one_pair_says_nothing_of_chance_and_none_pairs_nothing(repeats: Any) -> None:
     one, _ = said(repeats("dfg", 0.8) + repeats("delta", 0.7))
-    assert "On the one pair that both have it is +10.00 points" in one
+    assert "On the one combination that both have the difference is +10.00 points" in one
     none, _ = said(repeats("dfg", 0.8) + repeats("delta", 0.7, seed=3))
-    assert "They have no repeats in common" in none
+    assert "They have no repeat in common" in none
 
 
 def test_seeds_are_averaged_within_a_combination_first(repeats: Any) -> None:
@@ -77,7 +78,7 @@ def test_seeds_are_averaged_within_a_combination_first(repeats: Any) -> None:
         *repeats("delta", 0.70, seed=1),
     ]
     # Differences of 10 and 20 points at (0, 1), their mean 15; of 20 at (0, 2): 17.5 in all.
-    assert "On the 2 pairs that both have the mean difference is +17.50" in said(runs)[0]
+    assert "On the 2 combinations that both have the mean difference is +17.50" in said(runs)[0]
 
 
 def test_at_1_to_1_the_seeds_are_the_pairs(make_run: Any) -> None:
@@ -87,7 +88,7 @@ def test_at_1_to_1_the_seeds_are_the_pairs(make_run: Any) -> None:
         for seed, a in enumerate(pair)
     ]
     text, _ = said(runs)
-    assert "On the 2 pairs that both have the mean difference is +12.50" in text
+    assert "On the 2 seeds that both have the mean difference is +12.50" in text
     assert "share classes" not in text
 
 
@@ -109,6 +110,9 @@ def test_several_rows_are_counted_and_told_one_by_one(repeats: Any, make_run: An
     assert "highest mean of its row in 1 (Digits (10:1)) of the 2 rows" in text
     assert "lies above 0 in 1 (Digits (10:1)), below 0 in 1 (Digits (1:1))" in text
     assert "and does neither in none." in text
+    other = repeats("dfg", 0.5, steps=7) + repeats("delta", 0.7, steps=7)
+    assert "of the 2 rows that have it" in text
+    assert "of the 2 rows of the recipes' own settings that have it" in said(runs + other)[0]
     assert [line.partition(",")[0] for line in singles] == ["Digits (1:1)", "Digits (10:1)"]
 
 
