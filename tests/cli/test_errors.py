@@ -113,6 +113,7 @@ READERS = [
     ["runs", "export", "-"],
     ["table"],
     ["plot", "rho"],
+    ["plot", "curves"],
 ]
 COMMANDS = [["run", "digits"], ["run", "digits", "--dry-run"], *READERS]
 

@@ -30,6 +30,7 @@ def test_there_are_the_commands_that_the_readme_speaks_of() -> None:
         "plot delta",
         *("plot tsne", "plot pca", "plot cam", "plot weights"),
         "report",
+        *("plot curves", "plot confusion", "plot combinations", "plot structure"),
         "runs list",
         "runs show",
         *("runs compare", "runs logs", "runs cancel", "runs retry", "runs rm"),
