@@ -267,8 +267,9 @@ def test_two_jobs_share_a_plan_and_its_password_stays_secret(cli: Cli, tmp_path:
             text=True,
         )
         query = "SELECT DISTINCT worker, launcher FROM workers JOIN attempts ON worker = name"
-        seen = "SELECT 1 FROM information_schema.tables WHERE table_name = 'attempts'"
-        until(lambda: postgres_server.execute(url, seen))
+        # Other tests have tables of the same names, in schemas of their own.
+        seen = "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = ?"
+        until(lambda: postgres_server.execute(url, seen, "workers"))
         until(lambda: len(postgres_server.execute(url, query)) == 2)
         everybody = subprocess.run(
             ["ps", "-eo", "args"], capture_output=True, text=True, check=True
