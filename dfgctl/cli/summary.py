@@ -69,7 +69,7 @@ def announce(
 def conclude(plan: "Plan", store: "Registry", select: "Select | None", json: bool) -> None:
     """Show what came out; exit 0 only if all runs of the plan are finished."""
     from dfgctl.cli.names import counted
-    from dfgctl.cli.table import show
+    from dfgctl.cli.table_view import show
     from dfgctl.report.results import make
     from dfgctl.report.view import View
     from dfgctl.templates import recipes_of

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dfgctl.dispatch.plan import trained_parameters
+from dfgctl.networks.catalog import BACKBONES
+from dfgctl.networks.counts import trained_parameters
 from dfgctl.phases import evaluations
 from dfgctl.recipe import Recipe
 from dfgctl.records import PlannedRun, Run, SourceSpec
@@ -57,10 +58,17 @@ def estimate(
         if recipe.cost is not None and seconds is not None:
             seconds += steps * recipe.cost.original
     disk = sum(
-        4 * trained_parameters(run) + BYTES_PER_RUN + evaluations(run.spec) * BYTES_PER_EVALUATION
+        4 * _parameters(run) + BYTES_PER_RUN + evaluations(run.spec) * BYTES_PER_EVALUATION
         for run in runs
     )
     return Estimate(seconds, disk, " and ".join(sorted(bases)))
+
+
+def _parameters(run: PlannedRun) -> int:
+    """Count the parameters in a run's weights file; a method of one's own has E and C at least."""
+    classes = len(run.class_counts)
+    known = trained_parameters(run.spec, classes)
+    return BACKBONES[run.spec.backbone].classifier_parameters(classes) if known is None else known
 
 
 def _seconds(run: PlannedRun, known: Sequence[Run], recipe: Recipe) -> tuple[float | None, str]:

@@ -121,15 +121,6 @@ def repeat(checked: Checked, variant: Variant, i: int, classes: int) -> tuple[tu
     return combination, seed + n * (i // count) + again
 
 
-def trained_parameters(run: PlannedRun) -> int:
-    """Return how many parameters a run's weights file holds, about (F09 and S are not counted)."""
-    info = BACKBONES[run.spec.backbone]
-    classes = len(run.class_counts)
-    if run.spec.method == "dfg":
-        return info.dfg_parameters(classes, run.spec.settings.get("network", {}).get("split", ""))
-    return info.classifier_parameters(classes)
-
-
 def _card(checked: Checked, target: Manifest) -> DatasetCard:
     pictures = checked.recipe.pictures
     return DatasetCard(

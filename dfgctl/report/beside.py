@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dfgctl.errors import InputError
 from dfgctl.records import Run
 from dfgctl.report import published
-from dfgctl.report.cells import Cell, summary_of
+from dfgctl.report.cells import Cell
 from dfgctl.report.groups import BALANCED, Row
-from dfgctl.report.selection import Select, accuracy_of
-from dfgctl.report.statistics import Summary, points
+from dfgctl.report.selection import Select, value_of
+from dfgctl.report.statistics import Summary, points, summary_of
 from dfgctl.report.verdicts import RELEASED, Judgement, assumed, judge, objections
 from dfgctl.report.view import View
 
@@ -52,7 +52,7 @@ def judgement(row: Row, method: str, runs: Sequence[Run], view: View) -> Judgeme
     if not found or view.judge_all:
         paper = Summary(number.mean, number.std, paper_n)
         for select in judged(view):
-            if ours := summary_of(accuracy_of(run, select) for run in done):
+            if ours := summary_of(value_of(run, select=select) for run in done):
                 verdicts[select] = judge(ours, paper, view.margin)
     return Judgement(number, paper_n, verdicts, found)
 

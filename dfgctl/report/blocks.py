@@ -17,7 +17,7 @@ from dfgctl.report.published import Number
 from dfgctl.report.results import results
 from dfgctl.report.selection import BEST_MARK, Metric, Select, require_values, shown_of, value_of
 from dfgctl.report.selection import caption as caption_of
-from dfgctl.report.statistics import Summary, summarise
+from dfgctl.report.statistics import Summary, summary_of
 from dfgctl.report.table import Cell, Column, Table
 from dfgctl.report.view import View
 
@@ -163,11 +163,11 @@ def _line(group: Group, split: str, runs: Sequence[Run], view: View, select: Sel
         dataset=spec.dataset,
         ratio=spec.ratio,
         where=group.where,
-        summary=summarise(values) if values else None,
+        summary=summary_of(values),
         missing=missing if runs else ["never planned"],
         select=select,
         paper=paper,
-        remedy=command(group.members[0], view.recipes[spec.dataset], f"--method dfg{option}"),
+        remedy=command(group.members[0], f"--method dfg{option}"),
     )
 
 

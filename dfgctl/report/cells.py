@@ -1,13 +1,13 @@
 """A cell: a method's runs that share all but combination and seed, and what became of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dfgctl.recipe import Recipe
 from dfgctl.records import STATUSES, Run
 from dfgctl.report.selection import Metric, Select, gap_of, value_of
-from dfgctl.report.statistics import Summary, points, summarise
+from dfgctl.report.statistics import Summary, points, summary_of
 from dfgctl.report.table import Cell as Shown
 from dfgctl.report.verdicts import Judgement
 
@@ -117,9 +117,3 @@ def cell_of(
         steps=runs[0].spec.steps if runs else None,
         dirty=sum(run.dirty is True for run in shown),
     )
-
-
-def summary_of(values: Iterable[float | None]) -> Summary | None:
-    """Summarise those that are known; None without any."""
-    known = [value for value in values if value is not None]
-    return summarise(known) if known else None

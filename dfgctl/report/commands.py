@@ -4,20 +4,14 @@ import shlex
 from collections.abc import Iterable
 
 from dfgctl.recipe import Recipe, departures, exact
-from dfgctl.records import AS_IS, PRECISIONS, Run
+from dfgctl.records import PRECISIONS, Run
 from dfgctl.report.groups import BALANCED
 from dfgctl.templates import recipe_of
 
 
 def target_of(run: Run) -> list[str]:
     """Return the words that train something on a run's data set."""
-    spec = run.spec
-    words = ["dfgctl", "run", spec.dataset]
-    if run.card is not None and run.card.folder is not None:
-        words = ["dfgctl", "run", run.card.folder, "--backbone", spec.backbone]
-        if run.card.test_fraction is not None:
-            words += ["--test-fraction", repr(run.card.test_fraction)]
-    return words
+    return ["dfgctl", "run", *shlex.split(data_of(recipe_of(run.spec, run.card)))]
 
 
 def method_of(run: Run) -> str:
@@ -25,20 +19,23 @@ def method_of(run: Run) -> str:
     return str(run.spec.settings.get("code", {}).get("class", run.spec.method))
 
 
-def settings_of(run: Run, weights: str = "FILE", protocol: str | None = None) -> list[str]:
+def settings_of(
+    run: Run, weights: str = "FILE", protocol: str | None = None, usual: bool = True
+) -> list[str]:
     """Return the words that give a run its source and its settings.
 
     Args:
         run: the run.
         weights: the file of its source network, where that is no data set's.
         protocol: the protocol instead of the run's own, with none of its single switches.
+        usual: whether also the source is named that ``run`` takes by itself.
     """
     spec = run.spec
     recipe = recipe_of(spec, run.card)
     words = []
     if spec.source is not None and spec.source.startswith("file:"):
         words += ["--source-weights", weights]
-    elif spec.source is not None:
+    elif spec.source is not None and (usual or spec.source != recipe.sources[0]):
         words += ["--source", spec.source]
     if (protocol or spec.protocol) != "paper":
         words += ["--protocol", protocol or spec.protocol]
@@ -51,7 +48,7 @@ def settings_of(run: Run, weights: str = "FILE", protocol: str | None = None) ->
     if spec.eval_every != recipe.run.eval_every:
         words += ["--eval-every", str(spec.eval_every)]
     if spec.validation:
-        words += ["--validation", repr(spec.validation)]
+        words += ["--validation", exact(spec.validation)]
     if spec.majority_count not in (0, recipe.imbalance.majority_count):
         words += ["--set", f"imbalance.majority_count={spec.majority_count}"]
     left_out = {"network", "numerics"} | ({"fidelity"} if protocol is not None else set())
@@ -65,9 +62,7 @@ def references_of(runs: Iterable[Run]) -> list[str]:
     """Return the commands that train the balanced references of runs, as few as there can be."""
     methods: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for run in runs:
-        target, tail = target_of(run), settings_of(run)
-        if run.spec.source == recipe_of(run.spec, run.card).sources[0]:
-            tail = tail[2:]  # what run takes by itself
+        target, tail = target_of(run), settings_of(run, usual=False)
         named = methods.setdefault((tuple(target), tuple(tail)), [])
         named += [name for name in [method_of(run)] if name not in named]
     commands = []
@@ -82,41 +77,23 @@ def data_of(recipe: Recipe) -> str:
     if recipe.pictures is None:
         return recipe.name
     fraction = recipe.pictures.test_fraction
-    split = "" if fraction is None else f" --test-fraction {fraction:g}"
+    split = "" if fraction is None else f" --test-fraction {exact(fraction)}"
     return f"{shlex.quote(recipe.pictures.folder)} --backbone {recipe.backbone}{split}"
 
 
-def command(run: Run, recipe: Recipe, *more: str) -> str:
+def command(run: Run, *more: str) -> str:
     """Return the command that trains runs like one, all but the method, the repeats and seeds.
+
+    What the data set's recipe says is left out.
 
     Args:
         run: the run.
-        recipe: its data set's recipe.
         more: options at the end, e.g. ``--method dfg``.
     """
-    spec = run.spec
-    if spec.backbone != recipe.backbone:
-        recipe = recipe_of(spec, run.card)
-    words = ["dfgctl run", data_of(recipe)]
-    if spec.ratio != recipe.imbalance.ratio:
-        words.append(f"--imbalance {spec.ratio}")
-    if spec.majority not in (0, recipe.imbalance.majority):
-        words.append(f"--majority {spec.majority}")
-    if spec.source is not None and spec.source.startswith("file:"):
-        words.append("--source-weights FILE")
-    elif spec.source not in (None, recipe.sources[0]):
-        words.append(f"--source {spec.source}")
-    if spec.protocol != "paper":
-        words.append(f"--protocol {spec.protocol}")
-    if spec.steps != recipe.steps_of(spec):
-        words.append(f"--steps {spec.steps}")
-    if spec.eval_every != recipe.run.eval_every:
-        words.append(f"--eval-every {spec.eval_every}")
-    if spec.validation:
-        words.append(f"--validation {exact(spec.validation)}")
-    if spec.ratio != AS_IS and spec.majority_count != recipe.imbalance.majority_count:
-        words.append(f"--set imbalance.majority_count={spec.majority_count}")
-    for change in departures(recipe, spec.settings):
-        option, _, value = change.partition(" ")
-        words.append(f"--set {change}" if "=" in change else f"--{option} {value}")
-    return " ".join([*words, *more])
+    spec, imbalance = run.spec, recipe_of(run.spec, run.card).imbalance
+    words = target_of(run)
+    if spec.ratio != imbalance.ratio:
+        words += ["--imbalance", spec.ratio]
+    if spec.majority not in (0, imbalance.majority):
+        words += ["--majority", str(spec.majority)]
+    return " ".join([shlex.join([*words, *settings_of(run, usual=False)]), *more])

@@ -11,8 +11,8 @@ from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import method_titles, title_of
 from dfgctl.report.groups import Row, rows
-from dfgctl.report.selection import Select, accuracy_of, gap_of, shown_of
-from dfgctl.report.statistics import Summary, summarise
+from dfgctl.report.selection import Select, gap_of, shown_of, value_of
+from dfgctl.report.statistics import Summary, summarise, summary_of
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,6 @@ def _cost(row: Row, runs: Sequence[Run], recipe: Recipe, select: Select | None) 
     first = runs[0]
     shown = shown_of(first, select)
     peaks = [run.peak_bytes for run in runs if run.peak_bytes is not None]
-    accuracies = [a for run in runs if (a := accuracy_of(run, shown)) is not None]
-    images = [seconds for run in runs if (seconds := image_seconds(run)) is not None]
     return Cost(
         row=row,
         title=title_of(first),
@@ -105,10 +103,10 @@ def _cost(row: Row, runs: Sequence[Run], recipe: Recipe, select: Select | None) 
         peak_bytes=median(peaks) if peaks else None,
         peaks=len(peaks),
         train=summarise([run.metrics.train_seconds for run in runs if run.metrics is not None]),
-        image=summarise(images) if images else None,
+        image=summary_of(map(image_seconds, runs)),
         test_images=tested_images(first),
         select=shown,
-        accuracy=summarise(accuracies) if accuracies else None,
+        accuracy=summary_of(value_of(run, select=shown) for run in runs),
         gaps=Counter(gap for run in runs if (gap := gap_of(run, shown))),
         n=len(runs),
     )

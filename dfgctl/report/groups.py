@@ -16,7 +16,7 @@ MAJORITY = " majority classes"
 """How a note ends that says how many majority classes a row has."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Row:
     """What all runs of a row share.
 

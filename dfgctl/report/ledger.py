@@ -12,7 +12,7 @@ from dfgctl.report.cards import method_titles, title_of
 from dfgctl.report.readings import Comparison, Difference, comparisons, reading
 from dfgctl.report.remake import command
 from dfgctl.report.selection import Select, gap_of, require_any
-from dfgctl.report.statistics import Summary
+from dfgctl.report.statistics import Summary, points
 from dfgctl.report.table import Cell, Column, Table
 from dfgctl.report.view import View
 
@@ -132,18 +132,13 @@ def _change(difference: Difference | None) -> Cell:
         return Cell(["no common pairs"])
     count = f"pairs = {difference.n}"
     if difference.interval is not None:
-        low, high = map(_points, difference.interval)
-        lines = [_points(difference.mean), f"{low} to {high}", count]
+        low, high = map(points, difference.interval)
+        lines = [points(difference.mean), f"{low} to {high}", count]
     elif difference.n > 1:
-        lines = [_points(difference.mean), "all the same", count]
+        lines = [points(difference.mean), "all the same", count]
     else:
-        lines = [_points(difference.mean), "no interval", count]
+        lines = [points(difference.mean), "no interval", count]
     return Cell(lines, order=difference.mean)
-
-
-def _points(share: float) -> str:
-    """Write a difference of accuracies in points, with its sign."""
-    return f"{100 * share:+.2f}".replace("-", "−")
 
 
 def _notes(

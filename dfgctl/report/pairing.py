@@ -9,10 +9,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-Pair = tuple[tuple[int, ...], int]
-"""A combination, empty without majority classes, and a seed."""
-
-Interval = tuple[float, float]
+from dfgctl.report.remake import Pair
+from dfgctl.report.statistics import Interval, around
 
 EXACT = 13
 """Differences up to which all 2^n signs are gone through where some are equal or 0."""
@@ -62,7 +60,7 @@ class Paired:
         if self.n < 2:
             return None
         error = float(self.values.std(ddof=1)) / sqrt(self.n)
-        return _around(self.mean, error, self.n - 1, level)
+        return around(self.mean, error, self.n - 1, level)
 
     def jackknife(self, level: float = 0.95) -> Interval | None:
         r"""Return an interval of the mean difference from a jackknife over classes.
@@ -104,7 +102,7 @@ class Paired:
         left = (self.values.sum() - sums) / (self.n - sizes)
         G = len(left)
         V = (G - 1) / G * float(((left - self.mean) ** 2).sum())
-        return _around(self.mean, sqrt(V), min(G, self.n) - 1, level)
+        return around(self.mean, sqrt(V), min(G, self.n) - 1, level)
 
     def wilcoxon(self) -> tuple[float, bool]:
         """Return the two-sided p of Wilcoxon's signed-rank test, and whether it is exact.
@@ -169,13 +167,6 @@ def _fewer(combination: tuple[int, ...], classes: int) -> tuple[int, ...]:
     if 2 * len(combination) <= classes:
         return combination
     return tuple(c for c in range(classes) if c not in combination)
-
-
-def _around(mean: float, error: float, freedom: int, level: float) -> Interval:
-    from scipy import stats
-
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    return mean - half, mean + half
 
 
 def _signed_ranks(values: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:

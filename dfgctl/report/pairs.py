@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 
 from dfgctl.data.imbalance import Ratio
 from dfgctl.errors import NothingToShowError, UnknownNameError
-from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import method_titles
 from dfgctl.report.commands import command
 from dfgctl.report.footnotes import footnotes
 from dfgctl.report.groups import Row, rows
-from dfgctl.report.pairing import Interval, Pair, Paired, holm, pair
+from dfgctl.report.pairing import Paired, holm, pair
+from dfgctl.report.remake import Pair
 from dfgctl.report.results import ResultsTable, results
 from dfgctl.report.selection import BEST_MARK, Select, require_values, shown_of, value_of
 from dfgctl.report.selection import caption as caption_of
+from dfgctl.report.statistics import Interval, points
 from dfgctl.report.table import Cell, Column, Table
 from dfgctl.report.view import View
 
@@ -67,10 +68,9 @@ def make(view: View) -> Table:
     grouped = rows(view.runs, view.recipes)
     compared = {row: m for row, m in grouped.items() if _comparable(m, view.against)}
     if not compared:
-        recipe = view.recipes[view.runs[0].spec.dataset]
         raise NothingToShowError(
             f"No runs of {view.against} and of another method differ in the method alone: train "
-            f"some, e.g. {command(view.runs[0], recipe)}."
+            f"some, e.g. {command(view.runs[0])}."
         )
     others = [m for m in titles if m != view.against]
     lines = [
@@ -96,15 +96,14 @@ def _line(row: Row, members: Sequence[Run], method: str, view: View) -> Line:
             own[run.spec.method][run.spec.combination, run.spec.seed] = value
     # Not all methods have a source, and the command must name it.
     first = next((run for run in members if run.spec.source is not None), members[0])
-    recipe = view.recipes[row.dataset]
     for name in (view.against, method):
         if not own[name]:
             reason = _absence([run for run in members if run.spec.method == name])
             reason = reason if name == method else f"{name}: {reason}"
-            return Line(row, method, None, reason, _train(first, recipe, method, view))
+            return Line(row, method, None, reason, _train(first, method, view))
     stepped = first.spec.majority > 0
     paired = pair(own[view.against], own[method], len(first.class_counts), stepped)
-    remedy = _train(first, recipe, method, view)
+    remedy = _train(first, method, view)
     if not paired.n:
         return Line(row, method, None, "no common pairs", remedy)
     if paired.n == 1:
@@ -123,10 +122,10 @@ def _absence(runs: Sequence[Run]) -> str:
     return ", ".join(f"{n} {status}" for status, n in counts.items())
 
 
-def _train(run: Run, recipe: Recipe, method: str, view: View) -> str:
+def _train(run: Run, method: str, view: View) -> str:
     code = next((r.spec.settings.get("code") for r in view.runs if r.spec.method == method), None)
     names = [view.against, str(code["class"]) if code else method]
-    return command(run, recipe, *(f"--method {name}" for name in names))
+    return command(run, *(f"--method {name}" for name in names))
 
 
 def _table(
@@ -195,7 +194,7 @@ def _cells(line: Line, test: Test | None) -> list[Cell]:
     more = [f"{paired.pairs} pairs"] if paired.pairs > paired.n else []
     wins, ties, losses = paired.tally
     return [
-        Cell([f"{100 * paired.mean:+.2f}"], order=paired.mean),
+        Cell([points(paired.mean)], order=paired.mean),
         Cell([_interval(paired.interval())]),
         Cell([jackknife]),
         Cell(p, order=test.p if test else None),
@@ -205,7 +204,7 @@ def _cells(line: Line, test: Test | None) -> list[Cell]:
 
 
 def _interval(interval: Interval | None) -> str:
-    return "–" if interval is None else f"[{100 * interval[0]:+.2f}, {100 * interval[1]:+.2f}]"
+    return "–" if interval is None else f"[{points(interval[0])}, {points(interval[1])}]"
 
 
 def _p(p: float) -> str:

@@ -1,7 +1,8 @@
 """Compares readings of the ledger: the paper's against others, on the same pairs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from math import sqrt
 
 from dfgctl.data.imbalance import Ratio
 from dfgctl.ledger import PAPER, RELEASED, readings_of
@@ -10,8 +11,8 @@ from dfgctl.records import Run, canonical
 from dfgctl.report.cards import method_titles
 from dfgctl.report.groups import Row, row_of
 from dfgctl.report.remake import Pair
-from dfgctl.report.selection import Select, accuracy_of, reading_of
-from dfgctl.report.statistics import Summary, summarise
+from dfgctl.report.selection import Select, reading_of, value_of
+from dfgctl.report.statistics import Interval, Summary, around, summarise, summary_of
 
 CONFIDENCE = 0.95
 
@@ -40,7 +41,7 @@ class Difference:
     """
 
     mean: float
-    interval: tuple[float, float] | None
+    interval: Interval | None
     n: int
 
 
@@ -148,23 +149,22 @@ def _compared(
             other=other,
             reading=kind,
             selects=selects,
-            means=(_summary(paper, selects[0]), _summary(other, selects[1])),
+            means=(_mean(paper, selects[0]), _mean(other, selects[1])),
             difference=_difference(_by_pair(paper, selects[0]), _by_pair(other, selects[1])),
         )
         for selects in chosen
     ]
 
 
-def _summary(runs: Sequence[Run], select: Select) -> Summary | None:
-    values = [a for run in runs if (a := accuracy_of(run, select)) is not None]
-    return summarise(values) if values else None
+def _mean(runs: Sequence[Run], select: Select) -> Summary | None:
+    return summary_of(value_of(run, select=select) for run in runs)
 
 
 def _by_pair(runs: Sequence[Run], select: Select) -> dict[Pair, float]:
     return {
         (run.spec.combination, run.spec.seed): accuracy
         for run in runs
-        if (accuracy := accuracy_of(run, select)) is not None
+        if (accuracy := value_of(run, select=select)) is not None
     }
 
 
@@ -173,10 +173,7 @@ def _difference(paper: Mapping[Pair, float], other: Mapping[Pair, float]) -> Dif
     values = [other[pair] - paper[pair] for pair in sorted(paper.keys() & other.keys())]
     if not values:
         return None
-    mean = summarise(values).mean
-    if len(values) < 2 or max(values) == min(values):
-        return Difference(mean, None, len(values))
-    from scipy import stats  # takes long to import
-
-    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, mean, stats.sem(values))
-    return Difference(mean, (float(low), float(high)), len(values))
+    mean, std, n = astuple(summarise(values))
+    if n < 2 or max(values) == min(values):
+        return Difference(mean, None, n)
+    return Difference(mean, around(mean, std / sqrt(n), n - 1, CONFIDENCE), n)

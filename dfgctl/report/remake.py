@@ -7,7 +7,7 @@ from dfgctl.records import Run
 from dfgctl.report.commands import method_of, settings_of, target_of
 
 Pair = tuple[tuple[int, ...], int]
-"""A combination of majority classes and a seed."""
+"""A combination of majority classes, empty without any, and a seed."""
 
 
 def command(

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import method_titles
 from dfgctl.report.commands import command
@@ -13,8 +12,9 @@ from dfgctl.report.groups import Row, rows
 from dfgctl.report.results import ResultsTable, results
 from dfgctl.report.selection import BEST_MARK, Select, require_values, shown_of, value_of
 from dfgctl.report.selection import caption as caption_of
+from dfgctl.report.statistics import Interval
 from dfgctl.report.table import Cell, Column, Table
-from dfgctl.report.variance import Components, Interval
+from dfgctl.report.variance import Components
 from dfgctl.report.view import View
 
 USES = frozenset({"metric", "select"})
@@ -105,11 +105,11 @@ def _line(row: Row, runs: Sequence[Run], view: View) -> Line | None:
     select = shown_of(first, view.select, view.metric)
     stepped = first.spec.majority > 0
     parts = Components({c: groups[c] for c in sorted(groups)})
-    remedy = _train(first, view.recipes[row.dataset], parts) if stepped else ""
+    remedy = _train(first, parts) if stepped else ""
     return Line(row, first.spec.method, parts, stepped, select, remedy)
 
 
-def _train(run: Run, recipe: Recipe, parts: Components) -> str:
+def _train(run: Run, parts: Components) -> str:
     """Return the command that trains each combination with a second seed."""
     if parts.k > 1 and parts.within is not None:
         return ""
@@ -119,7 +119,7 @@ def _train(run: Run, recipe: Recipe, parts: Components) -> str:
     which = f"--repeats {max(parts.k, 2)}"
     if 1 < parts.k <= 10:
         which = f'--combinations "{listed}"'
-    return command(run, recipe, method, which, "--seeds 2")
+    return command(run, method, which, "--seeds 2")
 
 
 def _cells(line: Line, base: ResultsTable) -> list[Cell]:

@@ -1,7 +1,7 @@
 """Statistics over runs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +31,30 @@ def summarise(values: Sequence[float]) -> Summary:
     return Summary(float(array.mean()), std, len(array))
 
 
+def summary_of(values: Iterable[float | None]) -> Summary | None:
+    """Summarise those that are known; None without any."""
+    known = [value for value in values if value is not None]
+    return summarise(known) if known else None
+
+
 def points(difference: float) -> str:
     """Write a difference of two shares in points, with its sign; what rounds to 0 is +0.00."""
     return f"{round(100 * difference, 2) + 0.0:+.2f}"
+
+
+def around(mean: float, error: float, freedom: int, level: float) -> Interval:
+    """Return Student's t interval around a mean.
+
+    Args:
+        mean: the mean.
+        error: its standard error.
+        freedom: the degrees of freedom.
+        level: the confidence level, in (0, 1).
+    """
+    from scipy import stats  # late: it takes long, and most tables do without
+
+    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    return mean - half, mean + half
 
 
 def welch(a: Summary, b: Summary, level: float) -> Interval | None:
@@ -52,7 +73,7 @@ def welch(a: Summary, b: Summary, level: float) -> Interval | None:
     """
     if a.std is None or b.std is None:
         return None
-    from scipy import stats  # late: it takes long, and most tables do without
+    from scipy import stats
 
     difference = a.mean - b.mean
     va, vb = a.std**2 / a.n, b.std**2 / b.n

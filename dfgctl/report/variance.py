@@ -7,7 +7,7 @@ from math import sqrt
 
 import numpy as np
 
-Interval = tuple[float, float]
+from dfgctl.report.statistics import Interval
 
 
 @dataclass(frozen=True)

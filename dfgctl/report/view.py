@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfgctl.errors import NothingToShowError
+from dfgctl.errors import NothingToShowError, UnknownNameError
+from dfgctl.ledger import PROTOCOLS
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.selection import Metric, Select
@@ -36,14 +37,21 @@ class Filters:
             required: whether there must be any.
 
         Raises:
+            UnknownNameError: there is no such protocol, or no run has such a source.
             NothingToShowError: none passes, but some are required.
         """
+        if self.protocol not in (None, *PROTOCOLS):
+            raise UnknownNameError("protocol", str(self.protocol), PROTOCOLS)
+        sources = {run.spec.source for run in runs if run.spec.source is not None}
+        if self.source is not None and sources and self.source not in sources:
+            raise UnknownNameError("source with runs", self.source, sources)
         found = [run for run in runs if self._passes(run)]
-        if not found and required:
+        # Runs of a method without a source pass, but alone they are not what was asked for.
+        missed = self.source is not None and all(run.spec.source is None for run in found)
+        if required and (missed or not found):
             which = f" of {', '.join(self.datasets)}" if self.datasets else ""
-            first = self.datasets[0] if self.datasets else "digits"
             raise NothingToShowError(
-                f"There are no runs{which}{self._named()} yet: train some, e.g. dfgctl run {first}."
+                f"There are no runs{which}{self._named()} yet: train some, e.g. {self._command()}"
             )
         return found
 
@@ -56,10 +64,21 @@ class Filters:
             and (self.source is None or spec.source in (None, self.source))
         )
 
+    def _command(self) -> str:
+        """Return a command that trains runs which pass."""
+        words = ["dfgctl run", self.datasets[0] if self.datasets else "digits"]
+        if self.majority == 0:
+            words.append("--imbalance 1:1")
+        elif self.majority is not None:
+            words.append(f"--imbalance 10:1 --majority {self.majority}")
+        words += [f"--protocol {self.protocol}"] if self.protocol is not None else []
+        words += [f"--source {self.source}"] if self.source is not None else []
+        return " ".join(words)
+
     def _named(self) -> str:
         parts = []
         if self.majority is not None:
-            parts.append(f"{self.majority} majority classes")
+            parts.append(f"{self.majority or 'no'} majority classes")
         if self.protocol is not None:
             parts.append(f"the protocol {self.protocol}")
         if self.source is not None:

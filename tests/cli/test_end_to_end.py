@@ -73,10 +73,10 @@ def test_more_repeats_train_only_what_is_missing(cli: Cli, trained: Any) -> None
 def test_without_json_the_table_is_shown(cli: Cli, trained: Any) -> None:
     shown = cli(*trained.plain_command)
     assert shown.code == 0
-    for name in METHODS.values():
-        assert name in shown.out
-    assert "n = 2" in shown.out
-    assert "n = 4" not in shown.out
+    for word in " ".join(METHODS.values()).split():  # a title may break, a word may not
+        assert word in shown.out
+    assert "n=2" in shown.out
+    assert "n=4" not in shown.out
 
 
 def test_runs_that_fail_are_exit_1_and_say_where_to_look(
@@ -191,7 +191,7 @@ def test_a_table_for_reading_fits_80_columns_and_cuts_nothing(cli: Cli, trained:
     shown = cli("table").out
     assert max(len(line) for line in shown.splitlines()) <= 80
     assert "…" not in shown
-    assert "n = 2" in shown
+    assert "n=2" in shown
 
 
 def test_a_table_as_latex_is_balanced_and_escaped(cli: Cli, trained: Any) -> None:

@@ -1,6 +1,7 @@
 """``dfgctl table``: options that do not go together are refused before anything is read."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,27 @@ def test_options_that_a_table_does_not_use_are_refused(
     assert result.err.count("\n") == 1
     for part in parts:
         assert part in result.err
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "start"),
+    [
+        ("t.md", (), "| Data set"),
+        ("t.txt", (), "| Data set"),
+        ("t.tex", (), "\\begin{table}"),
+        ("t.HTML", (), "<!doctype html>"),
+        ("t.csv", (), "dataset,"),
+        ("t.json", (), "["),
+        ("t.html", ("--format", "md"), "| Data set"),
+        ("t.html", ("--format", "rich"), "| Data set"),
+    ],
+)
+def test_a_file_is_what_its_ending_says(
+    cli: Cli, tmp_path: Path, name: str, words: tuple[str, ...], start: str
+) -> None:
+    file = tmp_path / name
+    assert cli("table", "datasets", *words, "-o", file).code == 0
+    assert file.read_text("utf-8").startswith(start)
 
 
 @pytest.mark.parametrize("words", [["--published", "--metric", "f1"], ["balanced"], []])

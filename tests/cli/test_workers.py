@@ -94,7 +94,7 @@ def test_two_workers_share_a_plan_and_a_dead_one_is_replaced(begin: Any, sql: An
     assert f":{first} ended (SIGKILL), see results/logs/worker-" in errors
     assert "Another takes its place." in errors
     assert "[6/6]" in errors
-    assert "n = 6" in out
+    assert "n=6" in out
     assert sql("SELECT status, count(*) FROM runs GROUP BY 1") == [("finished", 6)]
     assert sql("SELECT count(DISTINCT worker) FROM attempts WHERE outcome = 'finished'") > [(1,)]
     lost = sql("SELECT error FROM attempts WHERE outcome = 'lost'")

@@ -76,10 +76,16 @@ def test_without_anything_to_go_by_the_time_is_unknown(make_plan: Make) -> None:
 
 
 def test_a_run_with_more_networks_takes_more_of_the_disk(make_plan: Make) -> None:
-    small = make_plan(methods=("original",), repeats=1)
-    large = make_plan(methods=("dfg",), repeats=1)
-    one, two = (estimate(p.runs, [], p.recipe).disk for p in (small, large))
-    assert 4 * 60_000 < one < two
+    ways: list[dict[str, Any]] = [
+        {"methods": ("original",)},
+        {"methods": ("original",), "protocol": "released"},  # F09: larger dense layers
+        {"methods": ("dfg",)},
+        {"methods": ("difa",)},
+    ]
+    plans = [make_plan(**way, repeats=1) for way in ways]
+    disk = [estimate(p.runs, [], p.recipe).disk for p in plans]
+    assert disk == sorted(disk)
+    assert [round(d / 4, -5) for d in disk] == [100_000, 500_000, 600_000, 700_000]
 
 
 def test_nothing_to_train_takes_nothing(make_plan: Make) -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from dfgctl import recipe as recipes
-from dfgctl.cli.table import show
+from dfgctl.cli.table_view import show
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.report import balanced
 from dfgctl.report.rendering import render

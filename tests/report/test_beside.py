@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dfgctl import recipe as recipes
-from dfgctl.cli.table import show
+from dfgctl.cli.table_view import show
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.records import METHODS
 from dfgctl.report import results
@@ -125,6 +125,16 @@ def test_without_a_number_of_the_papers_nothing_is_claimed(make_run: Any) -> Non
     assert cell(table) == ["50.00", "n = 1, c = 1"]
     assert "Welch" not in table.caption
     assert table.footnotes == ("The paper has no number for: Digits (10:1).",)
+
+
+def test_what_is_no_number_is_not_judged(make_run: Any) -> None:
+    runs = [*five(make_run)[1:], make_run(accuracy=float("nan"), dataset="svhn")]
+    assert cell(shown(runs, select=Select.last))[1:] == [
+        "n = 4, c = 4",
+        "1 not a number",
+        "paper 80.81 ± 0.25",
+        "too few runs",
+    ]
 
 
 def test_records_have_the_papers_number_and_both_verdicts(make_run: Any) -> None:

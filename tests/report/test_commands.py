@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import typer
 
-from dfgctl import recipe as recipes
 from dfgctl.cli import app
 from dfgctl.data.manifest import Manifest
 from dfgctl.dispatch import plan as plans
@@ -49,12 +48,11 @@ def test_a_command_plans_the_run_that_it_was_made_of(
     make_run: Any, method: str, way: dict[str, Any]
 ) -> None:
     (run,) = planned((method,), way).runs
-    text = command(replace(make_run(method), spec=run.spec), recipes.load("digits"))
+    text = command(replace(make_run(method), spec=run.spec))
     assert [r.id for r in planned((method,), read(text)).runs] == [run.id]
 
 
 def test_what_the_recipe_says_is_left_out(make_run: Any) -> None:
-    recipe = recipes.load("digits")
-    assert command(make_run(), recipe, "--method dfg") == "dfgctl run digits --method dfg"
+    assert command(make_run(), "--method dfg") == "dfgctl run digits --method dfg"
     odd = make_run(source="file:0123456789")
-    assert command(odd, recipe) == "dfgctl run digits --source-weights FILE"
+    assert command(odd) == "dfgctl run digits --source-weights FILE"

@@ -29,6 +29,11 @@ def cells(made: Table, i: int) -> dict[str, list[str]]:
     return {c.title: list(x.lines) for c, x in zip(made.columns, made.rows[i], strict=True)}
 
 
+def test_what_is_no_number_is_left_out(make_run: Any) -> None:
+    made = table([make_run(accuracy=0.5), make_run(accuracy=float("nan"), seed=1)])
+    assert cells(made, 0)["Accuracy"] == ["50.00", "n = 1", "1 not a number"]
+
+
 def test_times_are_means_over_runs_and_memory_their_median(make_run: Any) -> None:
     seconds, peaks = [1.0, 2.0, 3.0], [70 * MB, 50 * MB, 51 * MB]
     runs = [

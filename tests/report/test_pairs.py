@@ -158,6 +158,11 @@ def test_methods_that_are_equal_everywhere_have_a_p_of_1(make_run: Any) -> None:
     assert "Where all differences are 0, p is 1." in shown.notes
 
 
+def test_a_difference_that_rounds_to_nothing_has_no_minus(make_run: Any) -> None:
+    runs = [make_run("original", 0.80001), make_run("dfg", 0.8)]
+    assert cells(table(runs), "Original")["Difference"] == "+0.00"
+
+
 def test_a_p_that_is_not_exact_is_marked(make_run: Any) -> None:
     every = [(a, b) for a in range(10) for b in range(a)][:20]
     runs = [make_run("original", 0.5, combination=c) for c in every]

@@ -1,4 +1,4 @@
-"""The paper's numbers, held against the paper's own text where it is at hand."""
+"""The paper's numbers, held against each other."""
 
 import pytest
 

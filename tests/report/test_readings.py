@@ -71,7 +71,7 @@ def test_each_reading_is_shown_at_its_own_selection_and_at_the_last(make_run: An
         "Compared": ["DFG", "protocol released", "source glyphs"],
         "Paper": ["50.00 ± 0.00", "last", "n = 3"],
         "Other": ["70.00 ± 10.00", "last", "n = 3"],
-        "Difference": ["+20.00", "−4.84 to +44.84", "pairs = 3"],
+        "Difference": ["+20.00", "-4.84 to +44.84", "pairs = 3"],
     }
     assert [r["difference"] for r in made.records] == [pytest.approx(0.25), pytest.approx(0.2)]
     (note,) = [n for n in made.notes if n.startswith("What protocol released")]
@@ -105,7 +105,7 @@ def test_single_switches_are_rows_of_their_own_with_what_they_are(make_run: Any)
         ["DFG", "F04=released, F05=released", "source glyphs"],
         ["DFG", "F05=released", "Where the weight enters (Eq. 9)", "source glyphs"],
     ]
-    assert cells(made, 0)["Difference"] == ["−10.00", "no interval", "pairs = 1"]
+    assert cells(made, 0)["Difference"] == ["-10.00", "no interval", "pairs = 1"]
     assert any(n.startswith("F05, Where the weight enters") for n in made.notes)
     assert any("Released: after the last batch norm." in n for n in made.notes)
 
@@ -174,6 +174,14 @@ def test_without_common_pairs_it_says_how_to_get_them(make_run: Any) -> None:
         "--repeats 4 --seed 0 --source glyphs --protocol released"
     )
     assert note.count("dfgctl run") == 1  # both rows need the same
+
+
+def test_what_is_no_number_is_left_out(make_run: Any) -> None:
+    runs = [r for r in both(make_run) if not (r.spec.seed == 2 and r.spec.protocol == "paper")]
+    runs.append(make_run(accuracy=float("nan"), seed=2))
+    made = table(runs, select=Select.last)
+    assert cells(made, 0)["Paper"] == ["50.00 ± 0.00", "last", "n = 2"]
+    assert cells(made, 0)["Difference"][2] == "pairs = 2"
 
 
 def test_where_there_is_nothing_to_compare_it_says_what_to_run(make_run: Any) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from scipy import stats
 
-from dfgctl.report.statistics import Summary, summarise, welch
+from dfgctl.report.statistics import Summary, around, summarise, summary_of, welch
 
 A = [0.81, 0.84, 0.80, 0.86, 0.79, 0.83]
 B = [0.70, 0.90, 0.75, 0.85]
@@ -36,3 +36,14 @@ def test_a_single_value_tells_no_spread() -> None:
 def test_a_tiny_spread_does_not_vanish() -> None:
     low, high = welch(Summary(0.0, 1e-100, 5), Summary(0.0, 1e-100, 5), 0.95) or (1.0, 0.0)
     assert -1e-99 < low < 0 < high < 1e-99
+
+
+def test_students_interval_is_scipys() -> None:
+    mean, error = sum(A) / len(A), float(stats.sem(A))
+    expected = stats.ttest_1samp(A, 0.0).confidence_interval(0.95)
+    assert around(mean, error, len(A) - 1, 0.95) == pytest.approx(tuple(expected))
+
+
+def test_only_known_values_are_summarised() -> None:
+    assert summary_of([None, 0.25, 0.75]) == summarise([0.25, 0.75])
+    assert summary_of([None]) is None

@@ -1,0 +1,40 @@
+"""Which runs are looked at: filters, and what they say where none passes."""
+
+from typing import Any
+
+import pytest
+
+from dfgctl.errors import InputError, NothingToShowError, UnknownNameError
+from dfgctl.report.view import Filters
+
+
+@pytest.mark.parametrize(
+    ("filters", "says", "command"),
+    [
+        (Filters(), "There are no runs yet", "dfgctl run digits"),
+        (Filters(("svhn",)), "no runs of svhn yet", "dfgctl run svhn"),
+        (Filters(majority=8), "with 8 majority classes", "--imbalance 10:1 --majority 8"),
+        (Filters(majority=0), "with no majority classes", "digits --imbalance 1:1"),
+        (Filters(protocol="released"), "with the protocol released", "--protocol released"),
+        (Filters(("svhn",), source="mnist"), "with the source mnist", "svhn --source mnist"),
+    ],
+)
+def test_the_command_trains_what_is_missing(filters: Filters, says: str, command: str) -> None:
+    with pytest.raises(NothingToShowError) as caught:
+        filters.passed([])
+    assert says in str(caught.value)
+    assert str(caught.value).endswith(command)
+
+
+@pytest.mark.parametrize("filters", [Filters(protocol="releasd"), Filters(source="glyfs")])
+def test_a_name_that_no_run_can_have_is_refused(make_run: Any, filters: Filters) -> None:
+    runs = [make_run(), make_run("original")]
+    with pytest.raises(UnknownNameError, match="did you mean"):
+        filters.passed(runs)
+
+
+def test_runs_without_a_source_alone_are_not_what_was_asked_for(make_run: Any) -> None:
+    runs = [make_run(), make_run("original"), make_run("original", dataset="svhn")]
+    assert Filters(source="glyphs").passed(runs) == runs
+    with pytest.raises(InputError, match="no runs of svhn with the source glyphs"):
+        Filters(("svhn",), source="glyphs").passed(runs)
