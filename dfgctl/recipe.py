@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AllowInfNan, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from dfgctl.data.catalog import dataset
+from dfgctl.data.catalog import DATASETS, dataset
 from dfgctl.data.imbalance import Ratio
 from dfgctl.errors import InputError, SettingError, UnknownNameError, nearest
 from dfgctl.networks.catalog import BACKBONES
@@ -152,8 +152,10 @@ def folder() -> Path:
 
 
 def names() -> list[str]:
-    """Return the names of all recipes."""
-    return sorted(path.stem for path in folder().glob("*.toml"))
+    """Return the names of all recipes, in the catalog's order."""
+    order = {name: i for i, name in enumerate(DATASETS)}
+    found = (path.stem for path in folder().glob("*.toml"))
+    return sorted(found, key=lambda name: (order.get(name, len(order)), name))
 
 
 def path_of(name: str) -> Path:

@@ -25,14 +25,22 @@ at_end: list[Callable[[], None]] = []
 """What is called when a command ends, however it ends."""
 
 
+class PipeConsole(Console):
+    """A console that leaves a reader who has gone, say head, to ``reported``."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise, where rich would exit with 1."""
+        raise BrokenPipeError
+
+
 def out(wide: bool = False) -> Console:
     """Return the console of results (standard output).
 
     Args:
         wide: whether lines may be as long as they need to be where there is no terminal.
     """
-    console = Console(highlight=False)
-    return Console(highlight=False, width=1000) if wide and not console.is_terminal else console
+    console = PipeConsole(highlight=False)
+    return PipeConsole(highlight=False, width=1000) if wide and not console.is_terminal else console
 
 
 def err() -> Console:

@@ -52,7 +52,7 @@ class Cell:
         paper = self.judgement.lines() if self.judgement else []
         others = [f"{n} {status}" for status, n in self.counts.items() if status != "finished"]
         if self.summary is None:
-            return [*([*self.gaps, *others] or ["not planned"]), *paper]
+            return [*([*self.gaps, *others] or ["never planned"]), *paper]
         size = f"n = {self.summary.n}"
         if self.combinations:
             size += f", c = {self.combinations}"

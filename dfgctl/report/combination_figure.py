@@ -105,7 +105,7 @@ def _triangle(body: Any, axes: Any, found: Combinations, pairs_of: str) -> None:
     axes.set_xlabel(f"second {pairs_of} class")
     missing = {_pair(c, found): reason for c, reason in found.missing.items()}
     reasons = {
-        (int(row), int(column)): missing.get((int(row), int(column)), "not planned")
+        (int(row), int(column)): missing.get((int(row), int(column)), "never planned")
         for row, column in np.argwhere(upper & np.isnan(cells))
     }
     lettered = count <= NAMED

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Combination = tuple[int, ...]
 
-REASONS = ("running", "queued", "failed", "cancelled", "not planned")
+REASONS = ("running", "queued", "failed", "cancelled", "never planned")
 """Why a combination has no accuracy; of several runs' the first one counts."""
 
 

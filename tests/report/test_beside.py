@@ -53,7 +53,7 @@ def test_last_and_best_are_judged_where_none_is_chosen(make_run: Any) -> None:
         "last: +0.00 reproduced",
         "best: +5.00 differs",
     ]
-    assert cell(table, "delta") == ["not planned", "paper 78.47 ± 0.57"]
+    assert cell(table, "delta") == ["never planned", "paper 78.47 ± 0.57"]
     assert "over 45 runs" in table.caption
 
 
@@ -90,7 +90,7 @@ def test_rows_of_other_sources_and_steps_say_so_in_their_cells(make_run: Any) ->
     # Original has no source, and is judged in whichever row it stands.
     assert found["mnist"]["original"].lines()[-2] == "last: +0.00 reproduced"
     # What never ran in a row of other settings has nothing of the paper's beside it.
-    assert found["mnist"]["delta"].lines() == ["not planned"]
+    assert found["mnist"]["delta"].lines() == ["never planned"]
     (short,) = (cells for row, cells in table.lines if row.notes)
     assert short["dfg"].lines()[-1] == "no verdict: 100 steps"
 

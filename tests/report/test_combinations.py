@@ -86,7 +86,7 @@ def test_empty_cells_are_grey_with_a_reason(make_run: Any) -> None:
     assert (found[0, 4], found[1, 2], found[8, 9]) == ("60.0", "80.0", "·")
     assert len(found) == 45
     legend = [t.get_text() for t in axes.get_legend().get_texts()]
-    assert legend == ["r  running (1)", "q  queued (3)", "·  not planned (39)"]
+    assert legend == ["r  running (1)", "q  queued (3)", "·  never planned (39)"]
     assert drawn.said[0] == (
         "2 of 45 combinations of 2 majority classes have finished runs, with 1 seed. Waiting or "
         "ended otherwise: 1 running, 3 queued."

@@ -74,7 +74,7 @@ def test_a_cell_without_results_says_why(make_run: Any) -> None:
     assert sorted(found["dfg"].lines()) == ["1 running", "2 queued"]
     assert found["delta"].text() == "1 failed"
     assert found["original"].text() == "1 cancelled"
-    assert found["finetune"].text() == "not planned"
+    assert found["finetune"].text() == "never planned"
 
 
 def test_a_cell_with_results_says_what_has_not_finished(make_run: Any) -> None:
@@ -205,9 +205,9 @@ def test_markdown_is_a_table_with_its_notes(make_run: Any) -> None:
         "Digits (10:1)",
         "source glyphs",
         "81.25 (n = 1, c = 1)",
-        "not planned",
-        "not planned",
-        "not planned",
+        "never planned",
+        "never planned",
+        "never planned",
         "**93.00 ± 3.61 (n = 3, c = 1, gain +11.75)**",
     ]
     assert rows[3][0] == "Digits (10:1) †"
@@ -321,7 +321,7 @@ def test_a_cell_says_which_runs_have_no_validated_accuracy(make_run: Any) -> Non
     table = results(runs, RECIPES, Select.val)
     plain, held_out = (found for _, found in table.lines)
     assert plain["delta"].text() == "no validation share"
-    assert plain["dfg"].text() == "not planned"
+    assert plain["dfg"].text() == "never planned"
     assert held_out["finetune"].text() == "validated accuracy not kept"
     text = "80.00 (n = 1, c = 1, 1 validated accuracy not kept, 1 queued)"
     assert held_out["dfg"].text() == text
