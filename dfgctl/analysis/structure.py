@@ -119,7 +119,7 @@ class _Open:
     activations: list[str] = field(default_factory=list)
 
     def finished(self) -> Line:
-        """Return the line of what was gathered."""
+        """Return the line as it is read."""
         what = self.what
         if self.stage:
             number = self.stage.removeprefix(STAGE)

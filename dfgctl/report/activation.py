@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from dfgctl.errors import NothingToShowError
 from dfgctl.records import Run
+from dfgctl.report.captions import with_caption
 from dfgctl.report.cards import classes_of, method_titles
 from dfgctl.report.figures import STYLE, Drawn
-from dfgctl.report.names import fit, of_pair
+from dfgctl.report.names import fit, notes_of, of_pair
 from dfgctl.report.statistics import summarise
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ TOP = 0.1
 
 MAP = "viridis"
 """Rises evenly in lightness, so that grey print and colour-blind readers see it."""
+
+NARROWEST = 4.6
+"""Inches that the scale of colours needs."""
 
 HEAT = 0.65
 """How much of a pixel is the map's."""
@@ -108,7 +112,6 @@ def draw(seen: Seen, found: Mapping[str, Activation]) -> Drawn:
     import matplotlib
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure
 
     for activation in found.values():
         if not np.isfinite(activation.maps).all():
@@ -123,10 +126,13 @@ def draw(seen: Seen, found: Mapping[str, Activation]) -> Drawn:
     runs = [activation.run for activation in found.values()]
     names, titles = classes_of(runs[0]), method_titles(runs)
     rows, columns = seen.shown, 1 + len(found)
+    said = _sentences(seen, found, titles)
+    heading = f"{of_pair(_sourced(runs))}\n{seen.kind} of the {seen.of} class"
     style = {**STYLE, "axes.grid": False, "axes.spines.left": False, "axes.spines.bottom": False}
     with matplotlib.rc_context(style):  # type: ignore[arg-type]
-        figure = Figure(figsize=(1.75 * columns + 0.3, 2.0 * rows + 1.5), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False)
+        width = max(NARROWEST, 1.75 * columns + 0.3)
+        figure, body = with_caption(width, 2.0 * rows + 0.9, said, heading)
+        grid = body.subplots(rows, columns, squeeze=False)
         for i, row in enumerate(grid):
             picture = _picture(seen.pixels[i])
             _show(row[0], picture, f"{fit(names[seen.labels[i]])}\ntest picture {seen.index[i]}")
@@ -140,8 +146,8 @@ def draw(seen: Seen, found: Mapping[str, Activation]) -> Drawn:
                 _show(axes, picture, under, heat)
         grid[0][0].set_title("picture", fontsize=9)
         for axes, name in zip(grid[0][1:], found, strict=True):
-            axes.set_title(titles.get(name, name), fontsize=9)
-        figure.colorbar(
+            axes.set_title(fit(titles[name]), fontsize=9, parse_math=False)
+        body.colorbar(
             ScalarMappable(Normalize(0, 1), MAP),
             ax=grid.ravel().tolist(),
             location="bottom",
@@ -149,18 +155,12 @@ def draw(seen: Seen, found: Mapping[str, Activation]) -> Drawn:
             aspect=40,
             label="activation, as a share of the map's own maximum",
         )
-        figure.suptitle(
-            f"{of_pair(_sourced(runs))}\n{seen.kind} of the {seen.of} class",
-            fontsize=9,
-            x=0.01,
-            ha="left",
-        )
     return Drawn(
         name=f"cam-{runs[0].spec.dataset}-{runs[0].id[:10]}",
         figure=figure,
         data=_frame(seen, found, names),
         runs=[run.id for run in runs],
-        said=_sentences(seen, found, titles),
+        said=said,
     )
 
 
@@ -174,7 +174,7 @@ def _show(axes: Any, picture: NDArray[Any], under: str, heat: NDArray[Any] | Non
     axes.imshow(shown, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_xlabel(under, fontsize=8)
+    axes.set_xlabel(under, fontsize=8, parse_math=False)
 
 
 def _picture(pixels: NDArray[np.uint8]) -> NDArray[Any]:
@@ -220,7 +220,10 @@ def _frame(seen: Seen, found: Mapping[str, Activation], names: Sequence[str]) ->
 
 def _sentences(seen: Seen, found: Mapping[str, Activation], titles: Mapping[str, str]) -> list[str]:
     """Say how concentrated the maps are."""
-    said = [
+    notes = {method: ", ".join(notes_of(a.run)) for method, a in found.items()}
+    departing = "; ".join(f"{titles[method]}: {note}" for method, note in notes.items() if note)
+    said = [f"Other than the recipe: {departing}."] if departing else []
+    said += [
         f"Pictures: {seen.shown} shown, {len(seen.index):,} measured, {seen.how}.",
         "Concentration: share of a map's mass in its highest tenth (10 % if flat), and its entropy "
         "as a share of a flat map's.",
@@ -230,14 +233,13 @@ def _sentences(seen: Seen, found: Mapping[str, Activation], titles: Mapping[str,
         dead = int(np.sum(~alive))
         none = f"; left out, as without any activation: {dead:,} of {len(alive):,}" if dead else ""
         if not alive.any():
-            said.append(f"{titles.get(method, method)}: no map has any activation.")
+            said.append(f"{titles[method]}: no map has any activation.")
             continue
         share = summarise((100 * a.concentration()[alive]).tolist())
         entropy = summarise(a.entropy()[alive].tolist())
         spread = f" ± {share.std:.1f}" if share.std is not None else ""
         said.append(
-            f"{titles.get(method, method)}: {share.mean:.1f}{spread} %, entropy "
-            f"{entropy.mean:.3f}{none}."
+            f"{titles[method]}: {share.mean:.1f}{spread} %, entropy {entropy.mean:.3f}{none}."
         )
     said.append(
         "Whether a map lies on the object is for the eye, as no object's outline is known; a map's "

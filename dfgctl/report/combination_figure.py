@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from dfgctl.report.cards import method_titles
 from dfgctl.report.choosing import Chosen
 from dfgctl.report.combinations import REASONS, Combination, Combinations, combinations, told, words
 from dfgctl.report.figures import BLUE, STYLE, Drawn
+from dfgctl.report.names import fit
 from dfgctl.report.selection import ACCURACIES, Select
 
 NUMBERED, NAMED = 12, 45
@@ -18,6 +20,9 @@ NUMBERED, NAMED = 12, 45
 
 MOST_NAMED = 60
 """Points that can have names; of more combinations only the order is shown."""
+
+LONGEST = 45
+"""Letters that a point's name may have."""
 
 LETTERS = dict(zip(REASONS, "rqfc·", strict=True))
 """What stands in a cell without an accuracy."""
@@ -46,21 +51,20 @@ def draw(chosen: Chosen, select: Select | None = None) -> Drawn:
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         if pairs_of:
             side = max(4.4, min(8.5, 0.45 * count + 1.8)) if count <= NAMED else 7.0
-            figure, body = with_caption(side + 1.2, side, said)
+            figure, body = with_caption(side + 1.2, side, said, title)
             axes = body.subplots()
             _triangle(body, axes, found, pairs_of)
         elif len(found.means) <= MOST_NAMED:
-            figure, body = with_caption(6.4, 1.3 + 0.19 * len(found.means), said)
+            figure, body = with_caption(6.4, max(2.2, 1.3 + 0.19 * len(found.means)), said, title)
             axes = body.subplots()
             _named_points(axes, found)
         else:
-            figure, body = with_caption(6.4, 4.0, said)
+            figure, body = with_caption(6.4, 4.0, said, title)
             axes = body.subplots()
             means = sorted(found.means.values())
             axes.plot(range(1, len(means) + 1), [100 * m for m in means], ".", color=BLUE)
             axes.set_xlabel("combinations, from the lowest accuracy to the highest")
             axes.set_ylabel(ACCURACIES[found.select])
-        axes.set_title(title, loc="left", parse_math=False)
     return Drawn(
         name=f"combinations-{chosen.recipe.name}-{method}",
         figure=figure,
@@ -131,8 +135,9 @@ def _triangle(body: Any, axes: Any, found: Combinations, pairs_of: str) -> None:
     small = 9 if count <= NUMBERED else 7
     turn = 90 if count > NUMBERED or max(map(len, found.classes)) > 2 else 0
     names = {"fontsize": small, "parse_math": False}
-    axes.set_xticks(range(1, count), found.classes[1:], rotation=turn, **names)
-    axes.set_yticks(range(count - 1), found.classes[:-1], **names)
+    short = [fit(name) for name in found.classes]
+    axes.set_xticks(range(1, count), short[1:], rotation=turn, **names)
+    axes.set_yticks(range(count - 1), short[:-1], **names)
     axes.set_xlim(0.5, count - 0.5)
     axes.set_ylim(count - 1.5, -0.5)
 
@@ -146,11 +151,22 @@ def _named_points(axes: Any, found: Combinations) -> None:
     axes.set_xlim(low - (high - low) / 12, high + (high - low) / 7)
     for i, mean in enumerate(means):
         axes.text(mean, i, f"   {mean:.1f}", va="center", fontsize=7)
-    names = [words(combination, found) for combination in order]
-    axes.set_yticks(range(len(order)), names, fontsize=7.5, parse_math=False)
+    axes.set_yticks(range(len(order)), _names(order, found), fontsize=7.5, parse_math=False)
     axes.set_ylim(-0.7, len(order) - 0.3)
     axes.set_xlabel(ACCURACIES[found.select])
     axes.set_ylabel("majority classes")
+
+
+def _too_long(found: Combinations) -> bool:
+    """Say whether the classes' names would leave no room for the points."""
+    return any(len(words(combination, found)) > LONGEST for combination in found.means)
+
+
+def _names(order: Sequence[Combination], found: Combinations) -> list[str]:
+    """Name combinations by their classes' names, or where these are long by their numbers."""
+    if _too_long(found):
+        found = replace(found, classes=tuple(map(str, range(len(found.classes)))))
+    return [words(combination, found) for combination in order]
 
 
 def _limits(means: Sequence[float]) -> tuple[float, float]:
@@ -161,5 +177,7 @@ def _limits(means: Sequence[float]) -> tuple[float, float]:
 
 def _unnamed(found: Combinations, triangle: bool) -> list[str]:
     """Say where names are that the figure has no room for."""
-    many = len(found.classes) > NAMED if triangle else len(found.means) > MOST_NAMED
-    return ["--data has the classes' names."] if many else []
+    if not triangle and len(found.means) > MOST_NAMED:
+        return ["--data has the classes' names."]
+    numbered = len(found.classes) > NAMED if triangle else _too_long(found)
+    return ["Classes are numbered from 0; --data has their names."] if numbered else []

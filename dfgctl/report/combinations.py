@@ -11,7 +11,7 @@ from dfgctl.records import AS_IS
 from dfgctl.report.cards import classes_of
 from dfgctl.report.choosing import Chosen
 from dfgctl.report.commands import data_of
-from dfgctl.report.selection import Select, accuracy_of, require_any, shown_of
+from dfgctl.report.selection import Select, require_any, shown_of, value_of
 from dfgctl.report.statistics import summarise
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def combinations(chosen: Chosen, select: Select | None = None) -> Combinations:
     found: dict[Combination, list[float]] = {}
     rows = []
     for run in chosen.runs:
-        accuracy = accuracy_of(run, select)
+        accuracy = value_of(run, select=select)
         if accuracy is None:
             continue
         found.setdefault(run.spec.combination, []).append(accuracy)

@@ -13,6 +13,7 @@ from dfgctl.report.captions import with_caption
 from dfgctl.report.cards import classes_of, method_titles
 from dfgctl.report.choosing import Chosen
 from dfgctl.report.figures import STYLE, Drawn
+from dfgctl.report.names import fit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,15 +120,12 @@ def draw(chosen: Chosen, runs: Sequence[Run], combination: Sequence[int] = ()) -
     title = f"{method_titles(runs)[runs[0].spec.method]} on {chosen.heading()}"
     side = max(4.6, min(8.5, 0.42 * count + 2.4)) if count <= NAMED else 7.0
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        figure, body = with_caption(side + 1.2, side, said)
+        figure, body = with_caption(side + 1.2, side, said, title)
         axes = body.subplots()
         axes.grid(visible=False)
         colours = matplotlib.colormaps["Blues"].with_extremes(bad="#bbbbbb")
         image = axes.imshow(100 * found.shares, cmap=colours, norm=PowerNorm(0.5, 0, 100))
-        body.colorbar(
-            image, ax=axes, label="mean share of the true class (%), square roots", shrink=0.8
-        )
-        axes.set_title(title, loc="left", parse_math=False)
+        body.colorbar(image, ax=axes, label="mean share of the true class (%)", shrink=0.8)
         axes.set_xlabel("predicted class")
         marked = count <= NAMED and found.majority.any()
         axes.set_ylabel(f"true class ({MARK} majority)" if marked else "true class")
@@ -170,12 +168,13 @@ def _name(axes: Any, found: Confusion) -> None:
     names = []
     for name, times in zip(found.classes, found.majority, strict=True):
         often = "" if times == runs else f" ({times} of {runs})"
-        names.append(f"{MARK} {name}{often}" if times else name)
+        names.append(f"{MARK} {fit(name)}{often}" if times else fit(name))
     small = 9 if count <= NUMBERED else 7
     axes.set_yticks(range(count), names, fontsize=small, parse_math=False)
     long = count > NUMBERED or max(map(len, found.classes)) > 2
     turn = 90 if long else 0
-    axes.set_xticks(range(count), found.classes, fontsize=small, rotation=turn, parse_math=False)
+    short = [fit(name) for name in found.classes]
+    axes.set_xticks(range(count), short, fontsize=small, rotation=turn, parse_math=False)
     for times, label in zip(found.majority, axes.get_yticklabels(), strict=True):
         label.set_fontweight("bold" if times == runs else "normal")
 
@@ -186,7 +185,7 @@ def _number(axes: Any, shares: NDArray[np.float64]) -> None:
         if np.isnan(share) or share < 0.0005:
             continue
         text = f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.1f}"
-        colour = "white" if share > 0.3 else "black"
+        colour = "white" if share > 0.5 else "black"
         axes.text(p, t, text, ha="center", va="center", fontsize=7.5, color=colour)
 
 
@@ -196,7 +195,10 @@ def _said(chosen: Chosen, found: Confusion, without: int) -> list[str]:
     combinations = {run.spec.combination for run in found.runs}
     kinds = f" with {len(combinations)} combinations" if len(combinations) > 1 else ""
     runs = "1 run" if count == 1 else f"the mean over {count} runs{kinds}"
-    said = [f"Shares of each true class in %, {runs}, after the last step."]
+    said = [
+        f"Shares of each true class in %, {runs}, after the last step; colours go with their "
+        "square roots."
+    ]
     always = [classes[c] for c in np.flatnonzero(found.majority == count).tolist()]
     if len(combinations) > 1:
         said.append(

@@ -1,5 +1,6 @@
 """Accuracy and losses over the training steps, each method's mean and spread over its runs."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,9 @@ from dfgctl.records import Measurement
 from dfgctl.report.captions import with_caption
 from dfgctl.report.cards import method_titles
 from dfgctl.report.choosing import Chosen
+from dfgctl.report.commands import data_of
 from dfgctl.report.figures import STYLE, Drawn, looks
+from dfgctl.report.names import fit, in_legend
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +19,12 @@ if TYPE_CHECKING:
 ACCURACY, TEST_LOSS, PLAIN_LOSS = "accuracy", "test loss", "loss"
 ACROSS = 4
 """Panels beside each other."""
+
+SHORT = 14
+"""Letters of a method's title, of which a legend has six beside each other, else four."""
+
+TITLE = 22
+"""Letters of a panel's title that fit into a line."""
 
 WIDTH, TOP, ROW = 9.6, 3.2, 1.75
 """Inches: the figure's width, the height of the panels on the test set, and that of a row of
@@ -59,7 +68,7 @@ def draw(chosen: Chosen, curves: Mapping[str, Sequence[Measurement]]) -> Drawn:
     if data.empty:
         raise NothingToShowError(
             "These runs were kept without their evaluations: train them once more with dfgctl run "
-            f"{chosen.recipe.name} --force."
+            f"{data_of(chosen.recipe)} --force."
         )
     titles = method_titles(chosen.runs)
     methods = [method for method in titles if method in set(data.method)]
@@ -70,11 +79,10 @@ def draw(chosen: Chosen, curves: Mapping[str, Sequence[Measurement]]) -> Drawn:
     said = [*_below(bands, titles), *_said(chosen, curves, data, len(bad), methods, titles)]
     rows = -(-len(panels) // ACROSS)
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        figure, body = with_caption(WIDTH, TOP + ROW * rows + 0.5, said)
+        figure, body = with_caption(WIDTH, TOP + ROW * rows + 0.3, said, chosen.heading())
         grid = body.add_gridspec(
             1 + rows, ACROSS, height_ratios=[TOP, *[ROW] * rows], wspace=0.08, hspace=0.08
         )
-        body.suptitle(chosen.heading(), x=0.01, ha="left", fontsize=10, parse_math=False)
         for i, quantity in enumerate((ACCURACY, TEST_LOSS)):
             axes = body.add_subplot(grid[0, 2 * i : 2 * i + 2])
             _draw(axes, bands, quantity, methods, titles)
@@ -89,7 +97,8 @@ def draw(chosen: Chosen, curves: Mapping[str, Sequence[Measurement]]) -> Drawn:
             axes.tick_params(labelsize=7.5)
             axes.locator_params(axis="x", nbins=4)
         handles, labels = body.axes[0].get_legend_handles_labels()
-        body.legend(handles, labels, loc="outside lower left", ncols=6, frameon=False)
+        across = 6 if max(map(len, labels)) <= SHORT else 4
+        body.legend(handles, labels, loc="outside lower left", ncols=across, frameon=False)
     return Drawn(
         name=f"curves-{chosen.recipe.name}",
         figure=figure,
@@ -113,16 +122,22 @@ def _panels(
         panels.append(("training loss", PLAIN_LOSS, shared))
     for method in methods:
         names = sorted(own[method] - {ACCURACY, TEST_LOSS, PLAIN_LOSS})
-        panels += [(f"{titles[method]}: {_symbol(name)}", name, [method]) for name in names]
+        panels += [(_panel(titles[method], name), name, [method]) for name in names]
     return panels
+
+
+def _panel(title: str, name: str) -> str:
+    """Return a panel's title, in two lines where one has no room for it."""
+    between = "\n" if len(fit(title) + fit(name)) > TITLE else " "
+    return f"{in_legend(title)}:{between}{_symbol(name)}"
 
 
 def _symbol(name: str) -> str:
     """Write a loss's name as a formula: ``L_C^r`` with its indices, ``omega`` as the letter."""
     if name == "omega":
         return r"$\Omega$"
-    if not name.startswith("L_"):
-        return name
+    if not re.fullmatch(r"L_\w+(\^\w+)?", name, re.ASCII):
+        return in_legend(name)
     base, _, above = name[2:].partition("^")
     below = base.replace("_", ",")
     return f"$L_{{{below}}}^{{{above}}}$" if above else f"$L_{{{below}}}$"
@@ -152,7 +167,7 @@ def _draw(
             markersize=3.5,
             markevery=max(1, len(own) // 12),
             linewidth=1.2,
-            label=titles[method],
+            label=in_legend(titles[method]),
         )
 
 

@@ -28,8 +28,8 @@ LOOKS = {
 }
 """Each method's colour, of Okabe and Ito's palette, and marker, which printed grey tells apart."""
 
-OTHERS = (("#d55e00", "P"), ("#56b4e9", "X"), ("#666666", "*"))
-"""Those of methods of one's own, in turn."""
+OTHERS = ("#d55e00", "#56b4e9", "#666666"), "PX*<>phd"
+"""Those of methods of one's own, in turn: 24 that differ."""
 
 STYLE: dict[str, Any] = {
     "font.size": 9,
@@ -66,9 +66,13 @@ class Drawn:
 def looks(methods: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return each method's colour and marker, the paper's in its order and then others."""
     own = sorted(set(methods) - set(LOOKS))
+    colours, markers = OTHERS
     return {
         **{method: look for method, look in LOOKS.items() if method in methods},
-        **{method: OTHERS[i % len(OTHERS)] for i, method in enumerate(own)},
+        **{
+            method: (colours[i % len(colours)], markers[i % len(markers)])
+            for i, method in enumerate(own)
+        },
     }
 
 
@@ -80,12 +84,29 @@ def check_file(file: Path) -> None:
     """
     if file.suffix.lower() not in SUFFIXES:
         raise InputError(f"'{file}' has no picture's ending: use .png, .svg or .pdf.")
+    check_place(file, "-o")
+
+
+def check_place(file: Path, option: str) -> None:
+    """Check that a file can be written where it is named.
+
+    Args:
+        file: the file.
+        option: what names it.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
     if file.is_dir():
-        raise InputError(f"{file} is a folder: name a file in it with -o.")
+        raise InputError(f"{file} is a folder: name a file in it with {option}.")
+    if file.exists() and not file.is_file():
+        return  # a pipe or a device
     folder = next(parent for parent in file.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         why = "cannot be written to" if folder.is_dir() else "is a file, no folder"
-        raise InputError(f"{file} cannot be written, as {folder} {why}: name another with -o.")
+        raise InputError(
+            f"{file} cannot be written, as {folder} {why}: name another with {option}."
+        )
 
 
 def save(figure: Any, file: Path, runs: Sequence[str] = ()) -> None:
@@ -99,11 +120,15 @@ def save(figure: Any, file: Path, runs: Sequence[str] = ()) -> None:
     Raises:
         InputError: the file cannot be written.
     """
+    import matplotlib
+
     check_file(file)
     beside = file.with_name(f".{file.stem}.tmp{file.suffix}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(beside, dpi=200, metadata=_metadata(file, runs))
+        # Ticks and fonts are made in saving.
+        with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+            figure.savefig(beside, dpi=200, metadata=_metadata(file, runs))
         beside.replace(file)
     except OSError as error:
         raise InputError(

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.records import Run
+from dfgctl.report.captions import with_caption
 from dfgctl.report.cards import classes_of
 from dfgctl.report.figures import ORANGE, STYLE, Drawn
-from dfgctl.report.names import fit, of_pair
+from dfgctl.report.names import in_legend, notes_of, of_pair
 from dfgctl.report.scatter import CLASS_LOOKS
 from dfgctl.report.statistics import summarise
 
@@ -111,7 +112,6 @@ def draw(
         InputError: there is no such filter.
     """
     import matplotlib
-    from matplotlib.figure import Figure
 
     for moves in shown:
         check(moves)
@@ -123,12 +123,20 @@ def draw(
     wrong = [j for j in filters if j >= first.shape[1]]
     if wrong:
         raise InputError(f"There is no filter {wrong[0]}: filters are 0 to {first.shape[1] - 1}.")
-    names = classes_of(shown[0].run)
+    names, said = classes_of(shown[0].run), _sentences(shown, others, filters, how)
+    later = "the mix ρ W(E_S) + (1 - ρ) W(E) of Eq. 7"
+    if ignored(shown):
+        later = "the target's W(E) alone, whatever ρ is (F06 as released)"
+    what = (
+        f"A point for each update of W: at step 0 the source's W(E_S), later {later}, before the "
+        "threshold"
+    )
+    notes = [n for n in notes_of(shown[0].run) if not n.startswith("dfg.rho=")]
+    heading = ", ".join([f"DFG on {of_pair(shown[0].run)}", *notes])
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(
-            figsize=(1.4 + 3.1 * len(filters), 1.5 + 2.5 * len(shown)), layout="constrained"
-        )
-        grid = figure.subplots(len(shown), len(filters), sharex=True, sharey=True, squeeze=False)
+        width, height = 2.4 + 2.6 * len(filters), max(3.2, 0.5 + 2.5 * len(shown))
+        figure, body = with_caption(width, height, said, f"{heading}\n{what}")
+        grid = body.subplots(len(shown), len(filters), sharex=True, sharey=True, squeeze=False)
         for moves, row in zip(shown, grid, strict=True):
             for j, axes in zip(filters, row, strict=True):
                 _lines(axes, moves, j, classes, names)
@@ -138,7 +146,7 @@ def draw(
         for axes in grid[-1]:
             axes.set_xlabel("training step")
         handles, labels = grid[0][0].get_legend_handles_labels()
-        figure.legend(
+        body.legend(
             handles,
             labels,
             loc="outside right center",
@@ -146,20 +154,12 @@ def draw(
             handlelength=2.2,
             title="class",
         )
-        later = "the mix\nρ W(E_S) + (1 - ρ) W(E) of Eq. 7"
-        if ignored(shown):
-            later = "the target's W(E)\nalone, whatever ρ is (F06 as released)"
-        what = (
-            f"A point for each update of W: at step 0 the source's W(E_S), later {later}, before "
-            "the threshold"
-        )
-        figure.suptitle(f"DFG on {of_pair(shown[0].run)}\n{what}", fontsize=9, x=0.01, ha="left")
     return Drawn(
         name=f"weights-{shown[0].run.spec.dataset}-{shown[0].run.id[:10]}",
         figure=figure,
         data=_frame(shown, names),
-        runs=[moves.run.id for moves in shown],
-        said=_sentences(shown, others, filters, how),
+        runs=list(dict.fromkeys(m.run.id for ms in (shown, *others.values()) for m in ms)),
+        said=said,
     )
 
 
@@ -174,7 +174,7 @@ def _lines(axes: Any, moves: Moves, j: int, classes: Sequence[int], names: Seque
             marker=marker,
             markersize=4,
             linewidth=1.1,
-            label=fit(names[c]),
+            label=in_legend(names[c]),
         )
     axes.axhline(1, color=ORANGE, linewidth=1.4, linestyle="--", label="equality")
 

@@ -1,7 +1,12 @@
-"""How runs are named in a figure's title."""
+"""How runs and classes are named in a figure."""
 
 from dfgctl.records import AS_IS, Run
 from dfgctl.report.cards import method_titles, title_of
+from dfgctl.report.groups import row_of
+from dfgctl.templates import recipe_of
+
+LONGEST = 18
+"""Letters of a name that a figure has room for."""
 
 
 def of_pair(run: Run) -> str:
@@ -17,11 +22,26 @@ def of_pair(run: Run) -> str:
 
 
 def of_one(run: Run) -> str:
-    """Name a run: method, data set, pair, id."""
+    """Name a run: method, data set, pair, id, and where it departs from its recipe."""
     title = method_titles([run])[run.spec.method]
-    return f"{title} on {of_pair(run)}, run {run.id[:10]}"
+    return ", ".join([f"{title} on {of_pair(run)}", f"run {run.id[:10]}", *notes_of(run)])
 
 
-def fit(name: str, most: int = 18) -> str:
-    """Shorten a class's name to what a figure has room for."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+def notes_of(run: Run) -> tuple[str, ...]:
+    """Say where a run departs from its recipe."""
+    return row_of(run, recipe_of(run.spec, run.card)).notes
+
+
+def fit(name: str) -> str:
+    """Shorten a name to what a figure has room for; many names differ only at their ends."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2 - 1]}…{name[-LONGEST // 2 :]}"
+
+
+def in_legend(name: str) -> str:
+    """Shorten a name, and write it so that a legend shows it as it is.
+
+    Matplotlib leaves names out that start with an underscore, and sets what is between two dollars
+    as a formula.
+    """
+    plain = fit(name).replace("$", r"\$")
+    return f" {plain}" if plain.startswith("_") else plain

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dfgctl.report.captions import with_caption
 from dfgctl.report.cards import classes_of
 from dfgctl.report.figures import STYLE, Drawn
 from dfgctl.report.matching import Features, check, match, percent, sentences
-from dfgctl.report.names import fit, of_one
+from dfgctl.report.names import in_legend, of_one
 
 TITLES = {"tsne": "t-SNE", "pca": "PCA"}
 FIRST = 50
@@ -32,8 +33,8 @@ CLASS_LOOKS = (
 )
 """Classes' colours, Paul Tol's muted ones, and markers, which printed grey tells apart."""
 
-LONGEST = 16
-"""Letters of a class's name in the legend."""
+WIDTH, HEIGHT = 8.4, 4.6
+"""Inches of the parts and their legends."""
 
 KIND_LOOKS = {"real": ("#0072b2", "o"), "generated": ("#d55e00", "x")}
 """Blue and vermilion for the paper's red and cyan."""
@@ -80,7 +81,6 @@ def draw(kind: str, features: Features, seed: int = 0) -> Drawn:
     """
     import matplotlib
     import pandas as pd
-    from matplotlib.figure import Figure
 
     found = match(features)
     points, axes_titles = embed(kind, features, seed)
@@ -88,9 +88,14 @@ def draw(kind: str, features: Features, seed: int = 0) -> Drawn:
     names = classes_of(features.run)
     labels = np.tile(features.labels, 2)
     kinds = np.repeat(["real", "generated"], count)
+    said = sentences(found, features)
+    heading = (
+        f"{of_one(features.run)}\n{TITLES[kind]} of {features.layer}; told apart by the nearest "
+        f"neighbour: {percent(found.told_apart)} (50 % is a perfect match)"
+    )
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(8.4, 4.9), layout="constrained")
-        left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+        figure, body = with_caption(WIDTH, HEIGHT, said, heading)
+        left, right = body.subplots(1, 2, sharex=True, sharey=True)
         shown = list(dict.fromkeys(features.labels.tolist()))
         _by_class(left, points, labels, kinds, shown, names)
         _by_kind(right, points, kinds, features.letters)
@@ -109,13 +114,6 @@ def draw(kind: str, features: Features, seed: int = 0) -> Drawn:
             handletextpad=0.3,
         )
         right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False)
-        figure.suptitle(
-            f"{of_one(features.run)}\n{TITLES[kind]} of {features.layer}; told apart by the "
-            f"nearest neighbour: {percent(found.told_apart)} (50 % is a perfect match)",
-            fontsize=9,
-            x=0.01,
-            ha="left",
-        )
     data = pd.DataFrame(
         {
             "kind": kinds,
@@ -134,7 +132,7 @@ def draw(kind: str, features: Features, seed: int = 0) -> Drawn:
         figure=figure,
         data=data,
         runs=[features.run.id],
-        said=sentences(found, features),
+        said=said,
     )
 
 
@@ -160,7 +158,7 @@ def _by_class(
                 edgecolors=colour,
                 linewidths=0.6,
                 alpha=0.85,
-                label=fit(names[c], LONGEST) if kind == "real" else None,
+                label=in_legend(names[c]) if kind == "real" else None,
             )
     axes.set_title("By class: filled real, hollow generated", loc="left")
 

@@ -9,7 +9,7 @@ from dfgctl.records import Run
 from dfgctl.report.cards import title_of
 from dfgctl.report.commands import data_of
 from dfgctl.report.groups import Row, each_row, row_of
-from dfgctl.report.selection import ACCURACIES, Select, accuracy_of, require_any, shown_of
+from dfgctl.report.selection import ACCURACIES, Select, require_any, shown_of, value_of
 from dfgctl.report.smoothness import Pairs
 from dfgctl.report.statistics import Summary, summarise
 
@@ -94,7 +94,7 @@ def sensitivity(
         return replace(row, notes=others)
 
     for run, row in each_row(members, make):
-        accuracy = accuracy_of(run, select)
+        accuracy = value_of(run, select=select)
         if accuracy is None:
             continue
         value = float(run.spec.settings["dfg"][key])

@@ -1,5 +1,6 @@
 """Draws accuracy over the values of one setting (Fig. 6 and 7), and says how smoothly it varies."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,8 +16,8 @@ AXES = {
     "delta": "δ, threshold as a share of the mean filter weight",
 }
 WIDTH, HEIGHT = 5.8, 3.9
-NEAR = 0.075
-"""Share of the axis below which two values' labels would touch if they lay side by side."""
+NEAR, TOO_NEAR = 0.075, 0.032
+"""Shares of the axis below which two values' labels would touch, side by side and on end."""
 
 
 def draw(data: Sensitivity) -> Drawn:
@@ -27,7 +28,7 @@ def draw(data: Sensitivity) -> Drawn:
     stated = published.sweep(data.key, data.dataset, data.ratio)
     caption = [*smoothness(data), *paper(data, stated)]
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        figure, body = with_caption(WIDTH, HEIGHT, caption)
+        figure, body = with_caption(WIDTH, HEIGHT, caption, _title(data))
         axes = body.subplots()
         _runs(axes, data)
         if stated and stated.points:
@@ -57,10 +58,7 @@ def draw(data: Sensitivity) -> Drawn:
         axes.set_xlabel(AXES[data.key])
         axes.set_ylabel(data.axis)
         xs = sorted({*data.points, *(stated.points if stated else ())})
-        axes.set_xticks(xs)
-        if min(b - a for a, b in pairwise(xs)) < NEAR * (xs[-1] - xs[0]):
-            axes.tick_params(axis="x", labelrotation=90)
-        axes.set_title(_title(data), loc="left", parse_math=False)
+        _ticks(axes, xs, [data.default, *([best] if best is not None else [])])
         body.legend(loc="outside lower center", ncols=2, frameon=False)
     points = [
         (value, accuracy, " ".join(map(str, combination)), seed, run)
@@ -107,6 +105,18 @@ def _runs(axes: Any, data: Sensitivity) -> None:
             label="one run" if value == xs[0] else None,
         )
     axes.plot(xs, means, "-o", color=BLUE, markersize=6, label="mean")
+
+
+def _ticks(axes: Any, xs: Sequence[float], first: Sequence[float]) -> None:
+    """Mark all values, and name those that have room, some before others."""
+    span = xs[-1] - xs[0]
+    named: list[float] = []
+    for x in sorted(xs, key=lambda x: x not in first):
+        if all(abs(x - other) >= TOO_NEAR * span for other in named):
+            named.append(x)
+    turned = any(b - a < NEAR * span for a, b in pairwise(sorted(named)))
+    labels = [f"{x:g}" if x in named else "" for x in xs]
+    axes.set_xticks(xs, labels, rotation=90 if turned else 0)
 
 
 def smoothness(data: Sensitivity) -> list[str]:

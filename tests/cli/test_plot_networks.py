@@ -147,9 +147,10 @@ def test_weights_that_are_gone_end_in_the_remedy(cli: Cli, trained: Any, where: 
         (("pca", "{original}", "--dataset", "svhn"), "leave --dataset out"),
         (("cam", "--pictures", "3,x"), "--pictures takes numbers from 0 on"),
         (("cam", "--pictures", "901"), "There is no test picture 901: they are 0 to 900"),
-        (("cam", "--method", "mine"), "There are no finished runs of mine"),
+        (("cam", "--method", "mine"), "Unknown method 'mine'"),
         (("weights", "--rho", "2"), "--rho takes values from 0 to 1"),
         (("weights", "--rho", "0,0.3"), "there is none of dfg.rho=0.3. Train with dfgctl run"),
+        (("weights", "--rho", "0.1234567,0.12345671"), "dfg.rho=0.1234567,0.12345671"),
         (("weights", "--dataset", "svhn"), "dfgctl run svhn --method dfg --set dfg.rho=0.75,0"),
     ],
 )

@@ -90,6 +90,24 @@ def test_what_is_not_there_is_said_in_a_sentence(
     assert said in " ".join(result.err.split())
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--data", "."], "is a folder: name a file in it with --data"),
+        (["--data", "there/data.csv"], "there is a file, no folder: name another with --data"),
+        (["--data", "a.png", "-o", "a.png"], "give them a file each"),
+    ],
+)
+def test_numbers_that_cannot_be_kept_are_said_before_anything_is_drawn(
+    cli: Cli, trained: Any, words: list[str], said: str
+) -> None:
+    Path("there").touch()
+    result = cli("plot", "rho", "-o", "rho.png", *words)
+    assert (result.code, result.out) == (2, "")
+    assert said in " ".join(result.err.split())
+    assert not Path("rho.png").exists()
+
+
 @pytest.mark.parametrize("kind", OF_ROWS)
 def test_without_a_registry_it_is_said_what_to_run(cli: Cli, kind: str) -> None:
     result = cli("plot", kind)

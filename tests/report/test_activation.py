@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crowding import crowded
 
 from dfgctl.errors import NothingToShowError
 from dfgctl.report.activation import Activation, Seen, draw
@@ -61,8 +62,8 @@ def test_a_row_is_a_picture_and_a_column_a_method(seen: Seen, found: Any) -> Non
     assert grid[4].get_xlabel() == "7\n62 %, wrong"  # the second picture is a 2
     picture = np.asarray(grid[0].images[0].get_array())
     np.testing.assert_allclose(picture[..., 1], seen.pixels[0, 0] / 255)
-    assert "Grad-CAM of the true class" in drawn.figure.get_suptitle()
-    assert "source glyphs" in drawn.figure.get_suptitle()  # of dfg, as original has none
+    assert "Grad-CAM of the true class" in drawn.figure.subfigs[0].get_suptitle()
+    assert "source glyphs" in drawn.figure.subfigs[0].get_suptitle()  # of dfg, as original has none
     assert drawn.runs == [a.run.id for a in found.values()]
 
 
@@ -105,3 +106,16 @@ def test_nothing_at_all_is_no_figure(seen: Seen, found: Any) -> None:
     broken = {name: replace(a, maps=np.nan * a.maps) for name, a in found.items()}
     with pytest.raises(NothingToShowError, match="are not finite"):
         draw(seen, broken)
+
+
+@pytest.mark.parametrize("methods", [("dfg",), ("original", "difa", "dfg")])
+def test_no_words_lie_on_each_other(seen: Seen, make_run: Any, methods: Any) -> None:
+    kind = "Class activation maps (dfg), Grad-CAM at the last convolution (what enters C.avgpool)"
+    many = {"combination": tuple(range(8)), "majority": 8}
+    found = {name: of(make_run(name, **many), SLOPE, POINT, FLAT) for name in methods}
+    assert crowded(draw(replace(seen, kind=kind), found).figure) == []
+
+
+def test_where_runs_depart_from_the_recipe_is_said(seen: Seen, make_run: Any) -> None:
+    found = {"dfg": of(make_run(changed={"dfg.rho": 0.25}), SLOPE, POINT, FLAT)}
+    assert draw(seen, found).said[0] == "Other than the recipe: DFG: dfg.rho=0.25."

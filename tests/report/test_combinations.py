@@ -1,14 +1,16 @@
 """Accuracy by combination: triangles, points in order, and why a cell is empty."""
 
+from dataclasses import replace
 from itertools import combinations as subsets
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from crowding import crowded
 
 from dfgctl import recipe as recipes
 from dfgctl.errors import NothingToShowError
+from dfgctl.records import DatasetCard
 from dfgctl.report.choosing import Chosen, choose
 from dfgctl.report.combination_figure import MOST_NAMED, draw
 from dfgctl.report.combinations import combinations, words
@@ -164,15 +166,22 @@ def test_long_combinations_are_cut(make_run: Any) -> None:
     assert words((0, 1, 2, 3, 4, 5, 6), found) == "all but 7, 8, 9"
 
 
-@pytest.mark.parametrize("majority", [2, 3])
-def test_no_words_lie_on_each_other(make_run: Any, majority: int) -> None:
-    runs = each(make_run, majority, 40, dataset="fmnist")
-    figure = draw(choose(runs, {"fmnist": recipes.load("fmnist")})).figure
-    figure.draw_without_rendering()
-    axes = figure.axes[0]
-    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
-        boxes = [label.get_window_extent() for label in labels]
-        assert not any(a.overlaps(b) for a, b in pairwise(boxes))
-    assert all(figure.bbox.x0 <= box.x0 for box in boxes)
-    for text in axes.texts:
-        assert text.get_window_extent().x1 <= figure.bbox.x1
+def of_own(run: Any, count: int) -> Any:
+    """The run on classes with long names."""
+    names = tuple(f"Long Name of Class {i}" for i in range(count))
+    card = DatasetCard("d" * 64, "digits", "Own", names)
+    return replace(run, card=card, class_counts=(8,) * count)
+
+
+@pytest.mark.parametrize(("classes", "majority"), [(3, 2), (10, 2), (10, 3), (257, 2)])
+def test_no_words_lie_on_each_other(make_run: Any, classes: int, majority: int) -> None:
+    runs = [of_own(run, classes) for run in each(make_run, majority, 1 if classes == 3 else 20)]
+    drawn = draw(chosen_of(runs))
+    assert crowded(drawn.figure) == []
+    numbered = "Classes are numbered from 0; --data has their names." in drawn.said
+    assert numbered == (majority == 3 or classes == 257)
+
+
+def test_an_accuracy_that_is_no_number_is_left_out(make_run: Any) -> None:
+    runs = [make_run("dfg", a, combination=(0, c)) for a, c in ((0.5, 1), (float("nan"), 2))]
+    assert combinations(chosen_of(runs)).means == {(0, 1): 0.5}

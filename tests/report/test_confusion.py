@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crowding import crowded
 
 from dfgctl import recipe as recipes
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.records import DatasetCard
 from dfgctl.report.choosing import Chosen, choose
 from dfgctl.report.confusion import MARK, NAMED, confusion, draw, with_combination
+from dfgctl.report.names import fit
 
 DIGITS = {"digits": recipes.load("digits")}
 
@@ -108,7 +110,14 @@ def test_without_matrices_it_is_said_what_to_run(make_run: Any) -> None:
         draw(chosen_of([run]), [run])
 
 
-@pytest.mark.parametrize("classes", [20, NAMED, NAMED + 1, 257])
+@pytest.mark.parametrize("classes", [1, 2, 12, 257])
+def test_no_words_lie_on_each_other(make_run: Any, classes: int) -> None:
+    names = tuple(f"A NAME THAT IS TOO LONG {i}" for i in range(classes))
+    run = made(make_run, np.eye(classes, dtype=int) + 1, names, combination=(0,), majority=1)
+    assert crowded(draw(chosen_of([run]), [run]).figure) == []
+
+
+@pytest.mark.parametrize("classes", [NAMED, NAMED + 1])
 def test_names_of_many_classes_never_touch(make_run: Any, classes: int) -> None:
     names = tuple(f"$odd_{i}^ name" for i in range(classes))
     run = made(make_run, 3 * np.eye(classes, dtype=int) + 1, names, combination=(0, 4))
@@ -124,7 +133,7 @@ def test_names_of_many_classes_never_touch(make_run: Any, classes: int) -> None:
         assert not any(a.overlaps(b) for a, b in pairwise(boxes))
         assert all(figure.bbox.x0 <= b.x0 and b.x1 <= figure.bbox.x1 for b in boxes)
     named = [t.get_text() for t in axes.get_yticklabels()]
-    assert (names[1] in named) == (classes <= NAMED)
+    assert (fit(names[1]) in named) == (classes <= NAMED)
     assert any("--data has their names" in s for s in drawn.said) == (classes > NAMED)
     assert not axes.texts
 

@@ -54,6 +54,15 @@ def test_of_too_many_runs_a_file_holds_number_and_digest(
     assert 0.95 * most < len(json.dumps(found, separators=(",", ":"))) <= most
 
 
+def test_a_pdf_embeds_fonts_that_publishers_take(tmp_path: Path) -> None:
+    figure = Figure()
+    figure.text(0, 0, "words")
+    save(figure, tmp_path / "own.pdf")
+    written = (tmp_path / "own.pdf").read_bytes()
+    assert b"/FontFile2" in written
+    assert b"/Type3" not in written
+
+
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_without_runs_a_file_names_none(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"own{suffix}"

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from crowding import crowded
 
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.report.filter_weights import Moves, draw, most_different, spread
@@ -60,9 +61,9 @@ def test_each_rho_is_a_row_and_each_filter_a_column(pair: list[Moves]) -> None:
             np.testing.assert_array_equal(one.get_xdata(), [0, 100, 200])
             np.testing.assert_array_equal(one.get_ydata(), moves.weights[:, c, j])
         assert set(equality.get_ydata()) == {1}
-    (legend,) = drawn.figure.legends
+    (legend,) = drawn.figure.subfigs[0].legends
     assert [t.get_text() for t in legend.get_texts()] == ["0", "1", "equality"]
-    assert "before the threshold" in drawn.figure.get_suptitle()
+    assert "before the threshold" in " ".join(drawn.figure.subfigs[0].get_suptitle().split())
     assert drawn.runs == [moves.run.id for moves in pair]
 
 
@@ -129,7 +130,9 @@ def test_rho_without_effect_is_said(pair: list[Moves]) -> None:
     assert drawn.said[-1] == (
         "F06 is read as released: W is the target's alone, and rho has no effect."
     )
-    assert "whatever ρ is (F06 as released)" in drawn.figure.get_suptitle()
+    assert "whatever ρ is (F06 as released)" in " ".join(
+        drawn.figure.subfigs[0].get_suptitle().split()
+    )
     assert not any("of it the target" in line for line in drawn.said)
 
 
@@ -137,3 +140,10 @@ def test_one_value_of_rho_is_compared_with_none(pair: list[Moves]) -> None:
     said = draw(pair[:1], {0.75: [pair[0], pair[0]]}, (0,)).said
     (line,) = [line for line in said if "pairs" in line]
     assert line.endswith("± 0.000 with rho 0.75.")
+
+
+@pytest.mark.parametrize("filters", [(0,), (0, 1, 2)])
+def test_no_words_lie_on_each_other(pair: list[Moves], filters: Any) -> None:
+    drawn = draw(pair[:1], {0.75: [pair[0], pair[1]]}, (0, 1), filters)
+    assert crowded(drawn.figure) == []
+    assert list(drawn.runs) == [moves.run.id for moves in pair]  # those behind a number, too

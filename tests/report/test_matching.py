@@ -1,13 +1,16 @@
 """How well features match: shares worked out by hand on a line."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from crowding import crowded
 from matplotlib import colors
 from sklearn.decomposition import PCA
 
 from dfgctl.errors import NothingToShowError
+from dfgctl.records import DatasetCard
 from dfgctl.report.matching import Features, match, sentences
 from dfgctl.report.scatter import CLASS_LOOKS, KIND_LOOKS, draw, embed
 
@@ -123,7 +126,7 @@ def test_every_feature_is_drawn_in_both_parts(kind: str, cloud: Features) -> Non
     assert looks == {CLASS_LOOKS[i][0] for i in range(3)}
     hollow = [c for c in left.collections if not len(c.get_facecolor())]
     assert sum(len(c.get_offsets()) for c in hollow) == 12  # the generated ones
-    title = drawn.figure.get_suptitle()
+    title = drawn.figure.subfigs[0].get_suptitle()
     assert "DFG on Digits (10:1, majority {0, 4}, seed 0, source glyphs), run " in title
     assert f"{100 * match(cloud).told_apart:.1f} %" in title
     assert drawn.runs == [cloud.run.id]
@@ -141,3 +144,13 @@ def test_the_data_has_a_row_for_each_point(cloud: Features) -> None:
 def test_looks_differ_without_colour() -> None:
     assert len({marker for _, marker in CLASS_LOOKS}) == len(CLASS_LOOKS) == 10
     assert len({marker for _, marker in KIND_LOOKS.values()}) == 2
+
+
+def test_no_words_lie_on_each_other_and_odd_names_are_shown(cloud: Features) -> None:
+    names = ("_noise_", "$5 or $6", "A NAME THAT IS TOO LONG", *map(str, range(7)))
+    card = DatasetCard("d" * 64, "digits", "Own", names)
+    odd = replace(cloud, run=replace(cloud.run, card=card), labels=np.repeat([0, 1, 2], 4))
+    figure = draw("pca", odd).figure
+    assert crowded(figure) == []
+    shown = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    assert shown == [" _noise_", r"\$5 or \$6", "A NAME T… TOO LONG"]

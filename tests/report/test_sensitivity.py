@@ -208,7 +208,9 @@ def test_one_run_a_value_is_drawn_without_nan(
     runs = [make_run(accuracy=a, changed={"dfg.rho": a}) for a in (0.25, 0.5)]
     draw_to(sensitivity("rho", runs, DIGITS), tmp_path / "rho.svg")
     (axes,) = drawn[0].axes
-    assert axes.get_title(loc="left").startswith("DFG on Digits (10:1), n = 1 runs a value\n")
+    assert (
+        drawn[0].subfigs[0].get_suptitle().startswith("DFG on Digits (10:1), n = 1 runs a value\n")
+    )
     numbers = [n for line in axes.lines for n in (*line.get_xdata(), *line.get_ydata())]
     numbers += [n for path in axes.collections[0].get_paths() for n in path.vertices.ravel()]
     assert all(math.isfinite(n) for n in numbers)
@@ -225,7 +227,7 @@ def test_the_title_tells_uneven_numbers_of_runs_and_departures(
         "rho", "fmnist", "F-MNIST", "40:1", notes, 0.75, points, runs=runs, repeats=repeats
     )
     draw_to(data, tmp_path / "rho.pdf")
-    title = drawn[0].axes[0].get_title(loc="left")
+    title = drawn[0].subfigs[0].get_suptitle()
     first = "DFG on F-MNIST (40:1), n = 1 to 3 runs a value"
     assert title == f"{first}\n100 steps, 0.1 held out"
 
@@ -358,3 +360,11 @@ def test_runs_of_another_precision_are_left_out(swept: list[Any], make_run: Any)
     found = sensitivity("rho", swept + rough, DIGITS)
     assert found == replace(sensitivity("rho", swept, DIGITS), left_out=1)
     assert sensitivity("rho", rough, DIGITS).notes == ("source glyphs", "precision bf16")
+
+
+def test_an_accuracy_that_is_no_number_is_no_point(make_run: Any) -> None:
+    runs = [
+        make_run(accuracy=a, changed={"dfg.rho": rho}, seed=seed)
+        for rho, a, seed in ((0.0, 0.5, 0), (0.0, math.nan, 1), (1.0, 0.75, 0))
+    ]
+    assert sensitivity("rho", runs, DIGITS).points == {0.0: [0.5], 1.0: [0.75]}

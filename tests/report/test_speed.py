@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.report import figures
-from dfgctl.report.figures import LOOKS, OTHERS
+from dfgctl.report.figures import LOOKS, looks
 from dfgctl.report.speed import Line, Panel, draw_speed
 
 LINES = (
@@ -71,8 +71,10 @@ def test_the_texts_stand_in_the_picture(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_colours_and_markers_tell_all_methods_apart() -> None:
-    looks = [*LOOKS.values(), *OTHERS]
-    assert len({colour for colour, _ in looks}) == len({m for _, m in looks}) == len(looks)
+    found = [*looks([*LOOKS, "a", "b", "c"]).values()]
+    assert len({colour for colour, _ in found}) == len({m for _, m in found}) == len(found)
+    many = looks([*LOOKS, *(f"own{i}" for i in range(24))])
+    assert len(set(many.values())) == len(many)
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from crowding import crowded
 
 from dfgctl import recipe as recipes
 from dfgctl.report import published
@@ -102,19 +103,20 @@ def test_the_data_has_a_row_for_each_run(make_run: Any) -> None:
     assert tuple(drawn.data.iloc[1]) == (0.0, 0.52, "0 4", 1, points.runs[0.0][1])
 
 
-@pytest.mark.parametrize("key", ["rho", "delta"])
-def test_no_words_lie_on_each_other(make_run: Any, key: str) -> None:
-    figure = draw(swept(make_run, key, "svhn")).figure
-    figure.draw_without_rendering()
+def test_values_without_room_are_marked_without_a_name(make_run: Any) -> None:
+    values = (0.0, 0.5, 0.9, 0.94, 0.95, 0.951, 0.96, 1.0, 1.5)
+    runs = [make_run(accuracy=0.5, changed={"dfg.delta": v}, dataset="svhn") for v in values]
+    figure = draw(sensitivity("delta", runs, recipes.load("svhn"))).figure
+    assert crowded(figure) == []
     (axes,) = figure.axes
-    (legend,) = figure.subfigs[0].legends
-    boxes = [
-        *(label.get_window_extent() for label in axes.get_xticklabels()),
-        axes.xaxis.label.get_window_extent(),
-        legend.get_window_extent(),
-        figure.subfigs[1].texts[0].get_window_extent(),
-    ]
-    for i, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[i + 1 :])
-        assert figure.bbox.x0 <= box.x0
-        assert box.x1 <= figure.bbox.x1
+    assert axes.get_xticks().tolist() == list(values)
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    assert shown == ["0", "0.5", "0.9", "", "0.95", "", "", "1", "1.5"]
+
+
+MANY = {"ratio": "40:1", "steps": 2000, "eval_every": 123, "validation": 0.1, "majority": 8}
+
+
+@pytest.mark.parametrize(("key", "fields"), [("rho", MANY), ("delta", {})])
+def test_no_words_lie_on_each_other(make_run: Any, key: str, fields: Any) -> None:
+    assert crowded(draw(swept(make_run, key, "svhn", **fields)).figure) == []

@@ -10,7 +10,14 @@ import typer
 from dfgctl.cli import complete
 from dfgctl.cli.options import DEFAULT_DATA, DEFAULT_REGISTRY, DataDirOption, RegistryOption
 from dfgctl.cli.output import err, escape, reported
-from dfgctl.cli.plot.common import DataOption, DatasetOption, OutputOption, check_output, keep
+from dfgctl.cli.plot.common import (
+    DataOption,
+    DatasetOption,
+    OutputOption,
+    check_methods,
+    check_output,
+    keep,
+)
 from dfgctl.cli.plot.opened import RunArgument, SeedOption, numbers, opened
 
 if TYPE_CHECKING:
@@ -72,9 +79,10 @@ def cam(
     """
     from dfgctl.report.chosen import pairs
 
-    check_output(output)
+    check_output(output, data)
     named = numbers(pictures, "--pictures") if pictures else None
     found = opened(registry, dataset)
+    check_methods(method or (), found.runs)
     wanted = {name: partial(_is_of, name) for name in dict.fromkeys(method or PAPER)}
     like = found.named(run) if run else None
     pair = pairs(found.runs, found.recipes, wanted, found.kept, like)[0]

@@ -6,6 +6,7 @@ import typer
 
 from dfgctl.cli import complete
 from dfgctl.cli.options import open_registry
+from dfgctl.cli.plot.common import check_methods
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,17 +71,13 @@ def chosen(
     from dfgctl import templates
     from dfgctl.errors import UnknownNameError
     from dfgctl.ledger import PROTOCOLS
-    from dfgctl.records import METHODS
     from dfgctl.report.choosing import choose
 
     if protocol is not None and protocol not in PROTOCOLS:
         raise UnknownNameError("protocol", protocol, PROTOCOLS)
     store = open_registry(where)
     runs = store.runs() if store else []
-    known = {*METHODS, *(run.spec.method for run in runs)}
-    for method in methods:
-        if method not in known:
-            raise UnknownNameError("method", method, known)
+    check_methods(methods, runs)
     trained = sorted({run.spec.dataset for run in runs})
     recipes = templates.recipes_of(runs, [dataset] if dataset else trained or ["digits"])
     runs = [run for run in runs if protocol in (None, run.spec.protocol)]

@@ -36,6 +36,6 @@ def combinations(
     """Draw a method's accuracy for each combination of majority classes."""
     from dfgctl.report.combination_figure import draw
 
-    check_output(output)
+    check_output(output, data)
     found, store = chosen(registry, dataset, [method], imbalance, majority, protocol)
     keep(draw(found, select), output, data, store)

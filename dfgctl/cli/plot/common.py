@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dfgctl.cli import complete
-from dfgctl.cli.output import err, escape, write_file
+from dfgctl.cli.output import err, escape, whole_file
+from dfgctl.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dfgctl.records import Run
     from dfgctl.registry import Registry
     from dfgctl.report.figures import Drawn
 
@@ -29,16 +33,35 @@ DataOption = Annotated[
 ]
 
 
-def check_output(output: Path | None) -> None:
-    """Check, before anything is computed, that a picture can be saved under a name.
+def check_output(output: Path | None, data: Path | None) -> None:
+    """Check, before anything is computed, that a picture and its numbers can be saved.
 
     Raises:
-        InputError: it cannot.
+        InputError: they cannot.
     """
-    from dfgctl.report.figures import check_file
+    from dfgctl.report.figures import check_file, check_place
 
     if output is not None:
         check_file(output)
+    if data is not None:
+        check_place(data, "--data")
+        if output is not None and data.resolve() == output.resolve():
+            raise InputError(f"-o and --data both name {data}: give them a file each.")
+
+
+def check_methods(methods: "Sequence[str]", runs: "Sequence[Run]") -> None:
+    """Check that methods are the paper's, or of one's own with runs.
+
+    Raises:
+        UnknownNameError: one is neither.
+    """
+    from dfgctl.errors import UnknownNameError
+    from dfgctl.records import METHODS
+
+    known = {*METHODS, *(run.spec.method for run in runs)}
+    for method in methods:
+        if method not in known:
+            raise UnknownNameError("method", method, known)
 
 
 def keep(drawn: "Drawn", output: Path | None, data: Path | None, store: "Registry | None") -> None:
@@ -59,7 +82,9 @@ def keep(drawn: "Drawn", output: Path | None, data: Path | None, store: "Registr
     file = output or folder / "plots" / f"{drawn.name}.png"
     save(drawn.figure, file, drawn.runs)
     if data is not None:
-        write_file(data, drawn.data.to_csv(index=False))
+        with whole_file(data, "name another with --data") as opened:
+            drawn.data.to_csv(opened, index=False, lineterminator="\n")
+        err().print(f"Wrote {escape(str(data))}")
     for line in drawn.said:
         err().print(escape(line))
     typer.echo(str(file))

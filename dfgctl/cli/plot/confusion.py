@@ -43,7 +43,7 @@ def confusion(
     from dfgctl.errors import InputError
     from dfgctl.report.confusion import draw
 
-    check_output(output)
+    check_output(output, data)
     found, store = chosen(registry, dataset, [method], imbalance, majority, protocol)
     assert store is not None
     only: tuple[int, ...] = ()

@@ -35,7 +35,7 @@ def curves(
     """Draw accuracy and losses over the training steps, with bands over the runs."""
     from dfgctl.report.curves import draw
 
-    check_output(output)
+    check_output(output, data)
     found, store = chosen(registry, dataset, method or (), imbalance, majority, protocol)
     assert store is not None
     keep(draw(found, store.curves(run.id for run in found.runs)), output, data, store)

@@ -100,7 +100,7 @@ def _draw(
     from dfgctl.report.names import of_one
     from dfgctl.report.scatter import draw
 
-    check_output(output)
+    check_output(output, data)
     found = opened(registry, dataset)
     run = found.named(name) if name else newest(found.runs, found.recipes, "dfg", found.kept)
     names = classes_of(run)

@@ -58,7 +58,7 @@ def _sensitivity(
     from dfgctl.report.sensitivity import sensitivity
     from dfgctl.report.sweep_figure import draw
 
-    check_output(output)
+    check_output(output, data)
     store = open_registry(where)
     runs = store.runs() if store else []
     found, failed = {}, None

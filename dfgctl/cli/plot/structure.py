@@ -33,7 +33,7 @@ def structure(
     """Draw the four networks of DFG with their shapes and parameters (Fig. 1); needs no runs."""
     from dfgctl import recipe as recipes
 
-    check_output(output)
+    check_output(output, data)
     recipe = recipes.load(name)
     from dfgctl.analysis.structure import structure as look
     from dfgctl.report.structure import draw

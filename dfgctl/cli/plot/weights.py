@@ -55,7 +55,7 @@ def weights(
     pair are shown, and the spread between classes is measured on all pairs
     that have each rho.
     """
-    check_output(output)
+    check_output(output, data)
     values = _values(rho)
     chosen = numbers(filters, "--filters") if filters else None
     found = opened(registry, dataset)
@@ -83,11 +83,12 @@ def drawn(
         NothingToShowError: no pair has runs with all values.
         InputError: there are no such classes or filters, or weights cannot be read.
     """
+    from dfgctl.recipe import exact
     from dfgctl.report.cards import classes_of
     from dfgctl.report.chosen import pairs, same_kind
     from dfgctl.report.filter_weights import draw
 
-    wanted = {f"dfg.rho={value:g}": partial(_has, value) for value in values}
+    wanted = {f"dfg.rho={exact(value)}": partial(_has, value) for value in values}
     every = pairs(found.runs, found.recipes, wanted, found.kept, like, without="dfg.rho")
     first = every[0]
     names = classes_of(next(iter(first.values())))

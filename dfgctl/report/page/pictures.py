@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from dfgctl.report.figures import Drawn
+from dfgctl.report.figures import STYLE, Drawn
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -73,7 +73,8 @@ def _image(drawn: Drawn, label: str) -> str:
 def _save(drawn: Drawn, opened: io.BytesIO, kind: str, **options: Any) -> None:
     import matplotlib
 
-    with matplotlib.rc_context({"svg.hashsalt": drawn.name, "svg.fonttype": "path"}):
+    style: dict[str, Any] = {**STYLE, "svg.hashsalt": drawn.name}
+    with matplotlib.rc_context(style):  # type: ignore[arg-type]
         drawn.figure.savefig(opened, format=kind, **options)
 
 
