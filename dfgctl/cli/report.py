@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dfgctl.cli import complete
-from dfgctl.cli.options import DEFAULT_REGISTRY, RegistryOption, SelectOption, open_registry
+from dfgctl.cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_REGISTRY,
+    DataDirOption,
+    RegistryOption,
+    SelectOption,
+    open_registry,
+)
 from dfgctl.cli.output import err, escape, reported, whole_file
 
 if TYPE_CHECKING:
@@ -39,11 +46,13 @@ def report(
             help="Set the paper's numbers beside ours, judged. \\[default: where it has some]",
         ),
     ] = None,
+    data_dir: DataDirOption = DEFAULT_DATA,
     registry: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
     """Write all tables and figures that the registry can feed into one HTML page.
 
     The page needs nothing beside it and no network. What cannot be shown yet says what to run.
+    Figures of single networks (tsne, pca, cam, structure) are left to dfgctl plot.
     """
     from dfgctl import templates
     from dfgctl.cli.report_parts import page_of
@@ -57,12 +66,15 @@ def report(
             "There are no runs yet: train some, e.g. dfgctl run digits, and write the page then."
         )
     every = store.runs()
+    recipes = templates.recipes_of(every, dataset or ())
     runs = Filters(tuple(dataset or ())).passed(every)
     view = View(
         runs=runs,
-        recipes=templates.recipes_of(every, dataset or ()),
+        recipes=recipes,
         select=select,
         published=_has_published(runs) if published is None else published,
+        data_dir=data_dir,
+        checksums=store.folder / "manifests" / "checksums.json",
     )
     file = output or store.folder / "report.html"
     # Opened first: a place that nothing can be written to is told of before the work.

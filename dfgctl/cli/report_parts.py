@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dfgctl.cli.options import DEFAULT_REGISTRY
+from dfgctl.cli.options import DEFAULT_DATA, DEFAULT_REGISTRY
 from dfgctl.cli.plot.parts import FIGURES, Figure, Look
 from dfgctl.report.page import provenance, readings
 from dfgctl.report.page.finding import finding
@@ -16,7 +16,7 @@ from dfgctl.report.page.parts import Part, part
 from dfgctl.report.page.pictures import picture
 from dfgctl.report.page.rendering import Page, Section
 from dfgctl.report.rendering import html_of
-from dfgctl.report.tables import TABLES, WHOLE, make
+from dfgctl.report.tables import TABLES, WHOLE, make, uses
 
 if TYPE_CHECKING:
     from dfgctl.records import Attempt
@@ -30,13 +30,24 @@ class _Commands:
 
     datasets: Sequence[str]
     select: Sequence[str]
+    data: Sequence[str]
     where: Sequence[str]
 
-    def of(self, *words: str, dataset: str | None = None) -> str:
-        """Write a command, of all data sets that the page is about or of one."""
+    def of(
+        self, *words: str, dataset: str | None = None, select: bool = True, data: bool = False
+    ) -> str:
+        """Write a command, of all data sets that the page is about or of one.
+
+        Args:
+            words: its first words.
+            dataset: the one data set.
+            select: whether it has an option for which accuracy is shown.
+            data: whether what it shows is in the data directory.
+        """
         names = self.datasets if dataset is None else (dataset,)
         options = [word for name in names for word in ("--dataset", name)]
-        return shlex.join(["dfgctl", *words, *options, *self.select, *self.where])
+        options += [*(self.select if select else ()), *(self.data if data else ())]
+        return shlex.join(["dfgctl", *words, *options, *self.where])
 
 
 def page_of(
@@ -53,6 +64,7 @@ def page_of(
     commands = _Commands(
         datasets,
         ("--select", view.select.value) if view.select else (),
+        () if view.data_dir in (None, DEFAULT_DATA) else ("--data-dir", str(view.data_dir)),
         () if store.where == DEFAULT_REGISTRY else ("--registry", store.where),
     )
     known = store.makings()
@@ -72,7 +84,7 @@ def page_of(
         singles=singles,
         warnings=_warnings(view, sections),
         sections=sections,
-        command=commands.of("report", *flag),
+        command=commands.of("report", *flag, data=True),
         made=_made(),
     )
 
@@ -93,7 +105,10 @@ def _table(name: str, view: "View", store: "Registry", commands: _Commands) -> P
         ids = [run.id for run in view.runs]
         return html_of(make(name, replace(view, runs=store.runs(ids, whole=True))))
 
-    pieces = {commands.of("table", name, *flag): shown}
+    command = commands.of(
+        *("table", name, *flag), select="select" in uses(name), data=name == "datasets"
+    )
+    pieces = {command: shown}
     return part(f"part-{name}", f"{name}: {TABLES[name]}", pieces)
 
 
@@ -103,7 +118,9 @@ def _figures(view: "View", store: "Registry", commands: _Commands) -> list[Part]
     parts = []
     for kind, figure in FIGURES.items():
         pieces = {
-            commands.of("plot", kind, dataset=name): partial(_drawn, figure, view, store, name)
+            commands.of("plot", kind, dataset=name, select=figure.selects): partial(
+                _drawn, figure, view, store, name
+            )
             for name in names
         }
         parts.append(part(f"part-{kind}", f"{kind}: {figure.title}", pieces))

@@ -12,8 +12,8 @@ from dfgctl.records import AS_IS, Run, RunSpec
 from dfgctl.templates import recipe_of
 
 BALANCED = "1:1"
-MAJORITY = " majority classes"
-"""How a note ends that says how many majority classes a row has."""
+MAJORITY = (" majority class", " majority classes")
+"""How a note ends that says how many majority classes a row has: one, or several."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def row_of(run: Run, recipe: Recipe) -> Row:
         notes.append(f"network {spec.backbone}")
         recipe = recipe_of(spec, run.card)
     if spec.majority not in (0, recipe.imbalance.majority):
-        notes.append(f"{spec.majority}{MAJORITY}")
+        notes.append(f"{spec.majority}{MAJORITY[spec.majority > 1]}")
     if spec.ratio != AS_IS and spec.majority_count != recipe.imbalance.majority_count:
         notes.append(f"{spec.majority_count:,} images a majority class")
     if spec.steps != recipe.steps_of(spec):

@@ -41,8 +41,8 @@ def check(name: str, given: Collection[str]) -> None:
     Raises:
         InputError: it does not use one, or one says how to judge what is not shown.
     """
-    uses: frozenset[str] = _module(name).USES
-    if unused := [f"--{option}" for option in sorted(given) if option not in uses]:
+    used = uses(name)
+    if unused := [f"--{option}" for option in sorted(given) if option not in used]:
         it = "them" if len(unused) > 1 else "it"
         raise InputError(f"The table {name} does not use {' or '.join(unused)}: leave {it} out.")
     early = [f"--{option}" for option in JUDGING if option in given]
@@ -51,6 +51,12 @@ def check(name: str, given: Collection[str]) -> None:
         raise InputError(
             f"{' and '.join(early)} {verb} how the paper's numbers are judged: add --published."
         )
+
+
+def uses(name: str) -> frozenset[str]:
+    """Return those of ``OPTIONS`` that a table, one of ``TABLES``, uses."""
+    used: frozenset[str] = _module(name).USES
+    return used
 
 
 def needs_runs(name: str) -> bool:

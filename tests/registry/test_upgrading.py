@@ -299,7 +299,7 @@ def test_a_copy_is_of_the_old_schema_whoever_else_opens_the_registry(
         if not others:
             others.append(threading.Thread(target=lambda: Registry(str(older)).close()))
             others[0].start()
-            others[0].join(2)  # it may have to wait for us
+            others[0].join(0.5)  # it may have to wait for us
 
     with monkeypatch.context() as patch:
         backing_up(open_too, patch)

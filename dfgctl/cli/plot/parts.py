@@ -33,10 +33,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: its title, and what draws it or says why it cannot (``NothingToShowError``)."""
+    """A figure.
+
+    Attributes:
+        title: its title.
+        draw: draws it, or says why it cannot (``NothingToShowError``).
+        selects: whether its command has ``--select``.
+    """
 
     title: str
     draw: "Callable[[Look], Drawn]"
+    selects: bool = False
 
 
 def _sensitivity(key: str, look: Look) -> "Drawn":
@@ -81,11 +88,12 @@ def _weights(look: Look) -> "Drawn":
 
 
 FIGURES: Mapping[str, Figure] = {
-    "rho": Figure("Accuracy over ρ (Fig. 6)", partial(_sensitivity, "rho")),
-    "delta": Figure("Accuracy over δ (Fig. 7)", partial(_sensitivity, "delta")),
+    "rho": Figure("Accuracy over ρ (Fig. 6)", partial(_sensitivity, "rho"), selects=True),
+    "delta": Figure("Accuracy over δ (Fig. 7)", partial(_sensitivity, "delta"), selects=True),
     "weights": Figure("Filter weights in training (Fig. 5)", _weights),
     "curves": Figure("Accuracy and losses over the steps", _curves),
     "confusion": Figure("What DFG confuses", _confusion),
-    "combinations": Figure("DFG's accuracy for each combination", _combinations),
+    "combinations": Figure("DFG's accuracy for each combination", _combinations, selects=True),
 }
-"""Each by the name that ``dfgctl plot`` has for it; tsne, pca and cam take too long for a page."""
+"""Each by the name that ``dfgctl plot`` has for it; tsne, pca, cam and structure, which look
+at single networks, are left out: they need pictures and take too long."""

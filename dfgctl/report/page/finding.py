@@ -1,23 +1,20 @@
 """The main finding in a sentence or two: where a method's mean is the best, and how surely."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from dfgctl.errors import NothingToShowError
 from dfgctl.records import Run
 from dfgctl.report.cards import method_titles, title_of
 from dfgctl.report.groups import Row, rows
-from dfgctl.report.selection import ACCURACIES, accuracy_of, shown_of
-from dfgctl.report.statistics import Summary, summarise
+from dfgctl.report.pairing import Paired, pair
+from dfgctl.report.remake import Pair
+from dfgctl.report.selection import ACCURACIES, require_any, shown_of, value_of
+from dfgctl.report.statistics import Interval, Summary, points, summarise
 from dfgctl.report.view import View
-
-Values = Mapping[tuple[tuple[int, ...], int], Sequence[float]]
-"""Accuracies, in [0, 1], at each pair of a combination and a seed."""
-
-ROUNDING = 1e-9
-"""Points by which equal differences may come out unequal."""
 
 NAMED = 4
 """Rows that are named at the most."""
@@ -34,10 +31,8 @@ class Comparison:
         ours: the method's.
         other: the best other's title.
         theirs: its accuracies.
-        differences: ours minus theirs in points, on the combinations that both have (seeds
-            averaged), or the seeds where there are none.
+        paired: ours minus theirs, on the pairs that both have.
         others: how many other methods there are.
-        shared: whether these are combinations, which share classes.
     """
 
     name: str
@@ -46,26 +41,22 @@ class Comparison:
     ours: Summary
     other: str
     theirs: Summary
-    differences: Sequence[float]
+    paired: Paired
     others: int
-    shared: bool
 
     def lead(self) -> float:
         """Return the difference of the means as they are shown, in points."""
         return round(100 * self.ours.mean, 2) - round(100 * self.theirs.mean, 2)
 
-    def interval(self) -> tuple[float, float] | None:
-        """Return the 95 % interval (t) of the mean difference, in points.
+    def interval(self) -> Interval | None:
+        """Return the 95 % interval (t) of the mean difference.
 
         Returns:
             None for fewer than two of them, and where all differences are equal.
         """
-        from scipy import stats
-
-        if len(self.differences) < 2 or np.ptp(self.differences) < ROUNDING:
+        if self.paired.n < 2 or np.ptp(self.paired.values) == 0:
             return None
-        found = stats.ttest_1samp(self.differences, 0).confidence_interval(0.95)
-        return float(found.low), float(found.high)
+        return self.paired.interval()
 
     def excludes(self) -> int:
         """Return 1 or -1 if the interval lies above or below 0, and 0 if it holds 0 or is none."""
@@ -86,10 +77,10 @@ class Comparison:
         return f"{self.row}: {title} {means}, {self.axis}, is {place}.", self._paired()
 
     def _paired(self) -> str:
-        n, unit = len(self.differences), "combination" if self.shared else "seed"
+        n, unit = self.paired.n, "combination" if self.paired.stepped else "seed"
         if not n:
             return "They have no repeat in common, so nothing can be paired."
-        mean = f"{np.mean(self.differences):+.2f} points"
+        mean = f"{points(self.paired.mean)} points"
         if n == 1:
             return (
                 f"On the one {unit} that both have the difference is {mean}, which says nothing of "
@@ -101,7 +92,7 @@ class Comparison:
                 f"On each of the {n} {unit}s that both have the difference is {mean}, without any "
                 "spread."
             )
-        low, high = found
+        low, high = map(points, found)
         says = (
             "which holds 0, so that these runs do not tell them apart"
             if not self.excludes()
@@ -109,7 +100,7 @@ class Comparison:
         )
         return (
             f"On the {n} {unit}s that both have the mean difference is {mean}, "
-            f"95 % interval {low:+.2f} to {high:+.2f}, {says}."
+            f"95 % interval {low} to {high}, {says}."
         )
 
 
@@ -129,6 +120,10 @@ def finding(view: View) -> tuple[Sequence[str], Sequence[str]]:
         " of the recipes' own settings" if len(found) < sum(map(bool, dict(every).values())) else ""
     )
     if not found:
+        try:
+            require_any(view.runs, view.select)
+        except NothingToShowError as error:
+            return (str(error),), ()
         return (
             f"No row has finished runs of {title} beside another method yet, so nothing can be "
             "said of it: dfgctl run trains all methods on the same pairs.",
@@ -161,46 +156,36 @@ def _caution(found: Sequence[Comparison]) -> tuple[str, ...]:
     said = []
     if any(c.others > 1 for c in intervals):
         said.append("the best other method was chosen by these very runs, which flatters it")
-    if any(c.shared for c in intervals):
+    if any(c.paired.stepped for c in intervals):
         said.append("combinations share classes, which makes an interval too narrow")
     return (f"Mind that {', and that '.join(said)}.",) if said else ()
 
 
 def _comparison(row: Row, members: Sequence[Run], view: View) -> Comparison | None:
     """Compare within a row; None where the method or all others have no accuracy."""
-    shown = shown_of(members[0], view.select)
-    values: dict[str, dict[tuple[tuple[int, ...], int], list[float]]] = {}
+    values: dict[str, dict[Pair, float]] = {}
     for run in members:
-        accuracy = accuracy_of(run, shown)
+        accuracy = value_of(run, select=view.select)
         if accuracy is not None:
             spec = run.spec
-            pairs = values.setdefault(spec.method, {})
-            pairs.setdefault((spec.combination, spec.seed), []).append(accuracy)
+            values.setdefault(spec.method, {})[spec.combination, spec.seed] = accuracy
     if view.against not in values or len(values) < 2:
         return None
-    summaries = {m: summarise([a for own in v.values() for a in own]) for m, v in values.items()}
+    summaries = {method: summarise(list(own.values())) for method, own in values.items()}
     best = max((m for m in values if m != view.against), key=lambda m: summaries[m].mean)
+    first = members[0]
     titles = method_titles(members)
     source = f"source {row.source}" if row.source else ""
-    name = f"{title_of(members[0])} ({row.ratio})"
+    name = f"{title_of(first)} ({row.ratio})"
     return Comparison(
         name=name,
         row=", ".join(filter(None, [name, source, *row.notes])),
-        axis=ACCURACIES[shown].removesuffix(" (%)"),
+        axis=ACCURACIES[shown_of(first, view.select)].removesuffix(" (%)"),
         ours=summaries[view.against],
         other=titles[best],
         theirs=summaries[best],
-        differences=_differences(values[view.against], values[best]),
+        paired=pair(
+            values[view.against], values[best], len(first.class_counts), first.spec.majority > 0
+        ),
         others=len(values) - 1,
-        shared=bool(members[0].spec.combination),
     )
-
-
-def _differences(ours: Values, theirs: Values) -> list[float]:
-    """Return the differences on common pairs in points, the seeds of a combination averaged."""
-    found: dict[tuple[int, ...], list[float]] = {}
-    for pair in ours.keys() & theirs.keys():
-        combination, seed = pair
-        unit = combination or (seed,)  # without majority classes, seeds are the repeats
-        found.setdefault(unit, []).append(100 * float(np.mean(ours[pair]) - np.mean(theirs[pair])))
-    return [float(np.mean(found[unit])) for unit in sorted(found)]

@@ -26,9 +26,10 @@
   show();
 
   const words = new Intl.Collator("en", { numeric: true });
+  // An interval is sorted by its lower end: as a text, -2 would come before -4.
+  const lower = (text) => /^\[([-+]?[\d.]+),/.exec(text)?.[1];
   const order = (row, i) => {
-    const text = row.cells[i].dataset.order;
-    const number = text === undefined ? NaN : Number(text);
+    const number = Number(row.cells[i].dataset.order ?? lower(row.cells[i].textContent) ?? NaN);
     return Number.isNaN(number) ? null : number;
   };
 

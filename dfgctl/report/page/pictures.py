@@ -12,6 +12,8 @@ from dfgctl.report.figures import STYLE, Drawn
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+    from matplotlib.transforms import Bbox
+
 LARGEST = 300_000
 """Characters of an SVG above which a PNG is taken."""
 
@@ -28,7 +30,7 @@ def picture(drawn: Drawn, label: str) -> str:
     """Return a figure as HTML, with what it says and the runs behind it.
 
     Args:
-        drawn: the figure.
+        drawn: the figure, whose own caption is hidden: the page says the same in words.
         label: what it shows, in words, for those who do not see it.
     """
     anchor = f"figure-{drawn.name}"
@@ -59,7 +61,8 @@ def _image(drawn: Drawn, label: str) -> str:
     if len(vector) <= LARGEST:
         return vector
     opened = io.BytesIO()
-    _save(drawn, opened, "png", dpi=DPI, metadata={"Software": None})
+    box = _without_words(drawn)
+    _save(drawn, opened, "png", bbox_inches=box, dpi=DPI, metadata={"Software": None})
     data = base64.b64encode(opened.getvalue()).decode()
     if len(data) > len(vector):
         return vector
@@ -78,34 +81,53 @@ def _save(drawn: Drawn, opened: io.BytesIO, kind: str, **options: Any) -> None:
         drawn.figure.savefig(opened, format=kind, **options)
 
 
+def _without_words(drawn: Drawn) -> "Bbox | None":
+    """Hide the strip of a figure that has only words (see ``captions``), which the page says anew.
+
+    Returns:
+        What is left of the figure, in inches; None where it has no such strip.
+    """
+    from matplotlib.transforms import Bbox
+
+    width, height = drawn.figure.get_size_inches()
+    for strip in drawn.figure.subfigs:
+        if not strip.axes:
+            strip.set_visible(False)
+            return Bbox.from_extents(0, strip.bbox_relative.height * height, width, height)
+    return None
+
+
 def _svg(drawn: Drawn, label: str) -> str:
     """Draw a figure as an SVG that can stand in a page beside others.
 
-    Ids are unique to the figure and those that nothing refers to are left out, as are comments,
-    metadata, and the style sheet, which would hold for the whole page.
+    Ids are unique to the figure, and short, as each letter refers to one. Those that nothing
+    refers to are left out, as are comments, metadata, and the style sheet, which would hold for the
+    whole page.
     """
     opened = io.BytesIO()
-    _save(drawn, opened, "svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    _save(drawn, opened, "svg", bbox_inches=_without_words(drawn), metadata=unsaid)
     root = ElementTree.fromstring(opened.getvalue())
     for element in root.iter():
         for child in list(element):
             if _plain(child.tag) in ("metadata", "style"):
                 element.remove(child)
-    kept = {name for element in root.iter() for name in _referred(element)}
-    prefix = re.sub(r"[^A-Za-z0-9_-]", "-", f"figure-{drawn.name}")
+    prefix = re.sub(r"[^A-Za-z0-9_-]", "-", drawn.name)
+    referred = dict.fromkeys(name for element in root.iter() for name in _referred(element))
+    ids = {name: f"{prefix}-{i}" for i, name in enumerate(referred)}
     for element in root.iter():
         element.tag = _plain(element.tag)
         attributes = {_plain(key): value for key, value in element.attrib.items()}
         element.attrib.clear()
         for key, value in attributes.items():
-            if key == "id" and value not in kept:
+            if key == "id" and value not in ids:
                 continue
             if key == "id":
-                value = f"{prefix}-{value}"
+                value = ids[value]
             elif key == "href" and value.startswith("#"):
-                value = f"#{prefix}-{value[1:]}"
+                value = f"#{ids[value[1:]]}"
             else:
-                value = _REFERENCE.sub(rf"url(#{prefix}-\1)", value)
+                value = _REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", value)
             element.set(key, value)
     width = round(96 * drawn.figure.get_figwidth())
     # What the style sheet said, which children inherit.
@@ -123,11 +145,11 @@ def _plain(name: str) -> str:
     return name.rpartition("}")[2]
 
 
-def _referred(element: "Element") -> set[str]:
+def _referred(element: "Element") -> list[str]:
     """Return the ids that an element's attributes refer to."""
-    found: set[str] = set()
+    found: list[str] = []
     for key, value in element.attrib.items():
         if _plain(key) == "href" and value.startswith("#"):
-            found.add(value[1:])
-        found |= set(_REFERENCE.findall(value))
+            found.append(value[1:])
+        found += _REFERENCE.findall(value)
     return found

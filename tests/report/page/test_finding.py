@@ -9,6 +9,7 @@ from scipy import stats
 from dfgctl import recipe as recipes
 from dfgctl.records import Run
 from dfgctl.report.page.finding import finding
+from dfgctl.report.selection import Select
 from dfgctl.report.view import View
 
 DIGITS = {"digits": recipes.load("digits")}
@@ -134,3 +135,16 @@ def test_nothing_to_compare_says_what_to_run(repeats: Any, make_run: Any) -> Non
 def test_another_method_can_be_asked_for(repeats: Any) -> None:
     text, _ = said(repeats("dfg", 0.8) + repeats("delta", 0.9), against="delta")
     assert "DELTA 90.00 % (n = 1), test accuracy, last step, is the highest mean" in text
+
+
+def test_what_is_no_number_is_left_out(repeats: Any) -> None:
+    runs = repeats("dfg", 0.9, 0.8) + repeats("delta", 0.7, 0.7)
+    broken = [*runs, *repeats("dfg", float("nan"), seed=1), *repeats("difa", float("nan"))]
+    assert said(broken) == said(runs)
+
+
+def test_an_accuracy_that_no_run_has_is_not_called_a_lack_of_runs(repeats: Any) -> None:
+    runs = repeats("dfg", 0.9, 0.8) + repeats("delta", 0.7, 0.7)
+    first, singles = finding(View(runs=runs, recipes=DIGITS, select=Select.val))
+    assert "No finished run has a validation share" in first[0]
+    assert (len(first), singles) == (1, ())

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from dfgctl.report.captions import with_caption
 from dfgctl.report.figures import Drawn
 from dfgctl.report.page import pictures
 from dfgctl.report.page.pictures import picture
@@ -22,6 +23,13 @@ def drawn(name: str = "a", title: str = "Title", points: int = 3) -> Drawn:
     axes.set_title(title)
     frame = pd.DataFrame(values.T, columns=["x", "y"])
     return Drawn(name, figure, frame, ["f" * 64, "e" * 64], ["mean <b>1</b>"])
+
+
+def captioned() -> Drawn:
+    """Draw a figure with a long caption."""
+    figure, body = with_caption(5, 3, ["A sentence that the page says beside it. " * 20])
+    body.subplots().plot([1, 2])
+    return Drawn("a", figure, pd.DataFrame(), [], ["Said."])
 
 
 def svg(html: str) -> str:
@@ -52,6 +60,14 @@ def test_a_picture_holds_no_style_of_the_whole_page_and_no_comment() -> None:
     assert "stroke-linejoin: round" in root.attrib["style"]
 
 
+def test_a_figures_own_caption_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = svg(picture(captioned(), "A label"))
+    root = ElementTree.fromstring(text)
+    assert root.attrib["viewBox"].split()[2:] == ["360", "216"]
+    monkeypatch.setattr(pictures, "_without_words", lambda _: None)
+    assert len(text) < 0.5 * len(svg(picture(captioned(), "A label")))
+
+
 def test_names_stay_text() -> None:
     evil = '<script>alert("x")</script>'
     html = picture(drawn(f"rho-{evil}", evil), evil)
@@ -66,14 +82,20 @@ def test_the_same_figure_is_the_same_text() -> None:
 
 
 def test_a_large_one_is_a_png(monkeypatch: pytest.MonkeyPatch) -> None:
-    html = picture(drawn(points=3_000), "3,000 <points>")
+    monkeypatch.setattr(pictures, "LARGEST", 80_000)
+    html = picture(drawn(points=1_500), "1,500 <points>")
     assert "<svg" not in html
     found = re.search(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)"', html)
     assert found is not None
     assert base64.b64decode(found[1]).startswith(b"\x89PNG")
-    assert found[2] == "3,000 &lt;points&gt;"
+    assert found[2] == "1,500 &lt;points&gt;"
     monkeypatch.setattr(pictures, "LARGEST", 10_000_000)
-    assert len(html) < len(picture(drawn(points=3_000), "3,000 <points>"))
+    assert len(html) < len(picture(drawn(points=1_500), "1,500 <points>"))
+
+
+def test_a_png_that_is_larger_still_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "LARGEST", 1)
+    assert "<img" not in picture(drawn(), "A label")
 
 
 def test_the_runs_behind_it_are_named() -> None:
