@@ -1,5 +1,6 @@
 """Which runs belong together in a table's row: never those that differ in what matters."""
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
@@ -12,8 +13,8 @@ from dfgctl.records import AS_IS, Run, RunSpec
 from dfgctl.templates import recipe_of
 
 BALANCED = "1:1"
-MAJORITY = (" majority class", " majority classes")
-"""How a note ends that says how many majority classes a row has: one, or several."""
+MAJORITY = re.compile(r"\d+ majority class(es)?")
+"""The note that says how many majority classes a row has."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Row:
 
     def reference(self) -> "Row":
         """Return the row of its balanced reference: the same in all but the imbalance."""
-        notes = tuple(note for note in self.notes if not note.endswith(MAJORITY))
+        notes = tuple(note for note in self.notes if not MAJORITY.fullmatch(note))
         return replace(self, ratio=BALANCED, notes=notes)
 
 
@@ -72,7 +73,7 @@ def row_of(run: Run, recipe: Recipe) -> Row:
         notes.append(f"network {spec.backbone}")
         recipe = recipe_of(spec, run.card)
     if spec.majority not in (0, recipe.imbalance.majority):
-        notes.append(f"{spec.majority}{MAJORITY[spec.majority > 1]}")
+        notes.append(f"{spec.majority} majority class{'es' if spec.majority > 1 else ''}")
     if spec.ratio != AS_IS and spec.majority_count != recipe.imbalance.majority_count:
         notes.append(f"{spec.majority_count:,} images a majority class")
     if spec.steps != recipe.steps_of(spec):
