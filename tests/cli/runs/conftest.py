@@ -116,6 +116,6 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
                 super().__init__(**named, force_terminal=True, color_system=None)
 
         monkeypatch.setenv("TERM", "xterm")
-        monkeypatch.setattr("dfgctl.cli.output.Console", Terminal)
+        monkeypatch.setattr("dfgctl.cli.output.PipeConsole", Terminal)
 
     return make
