@@ -18,7 +18,7 @@ from dfgctl.cli.options import (
     JsonOption,
     MethodsOption,
 )
-from dfgctl.cli.output import INTERRUPTED, err, escape, reported
+from dfgctl.cli.output import INTERRUPTED, err, escape, note, reported
 from dfgctl.errors import DfgctlError, InputError
 
 if TYPE_CHECKING:
@@ -197,8 +197,8 @@ def _packs_measured(
     if any(job.device == "cpu" and job.runs[0].spec.backbone == "resnet50" for job in planned):
         notes.append(SLOW)
     notes = list(dict.fromkeys(notes))
-    for note in notes:
-        _note(note)
+    for text in notes:
+        note(text)
     rows, stopped = _measure(planned)
     view.show_packs(rows, notes, json)
     if output is not None and any(row.seconds_per_step for row in rows):
@@ -304,10 +304,6 @@ def _devices(text: str) -> list[str]:
     from dfgctl.dispatch.place import choose_device
 
     return list(dict.fromkeys(str(choose_device(word)) for word in _split(text, "--device")))
-
-
-def _note(text: str) -> None:
-    err().print(f"[yellow]Note:[/yellow] {escape(text)}", soft_wrap=True)
 
 
 def _measure(planned: "Sequence[Job]") -> "tuple[list[Row], bool]":

@@ -82,6 +82,14 @@ def targets(ctx: typer.Context, incomplete: str) -> Offer:
 
 
 @quietly
+def tables(ctx: typer.Context, incomplete: str) -> Offer:
+    """Offer the tables."""
+    from dfgctl.report.tables import TABLES
+
+    return list(TABLES.items())
+
+
+@quietly
 def datasets(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the data sets of recipes and of the registry's runs."""
     return sorted({*(name for name, _ in _recipes()), *_known(ctx, "dataset")})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dfgctl.cli import complete
-from dfgctl.cli.output import at_end, err, escape
+from dfgctl.cli.output import at_end, note
 from dfgctl.report.selection import Select
 
 if TYPE_CHECKING:
@@ -69,12 +69,8 @@ def open_registry(where: str, create: bool = False, optional: bool = False) -> "
         path = sqlite_path(registry_url(where))
         if path is not None and not path.exists() and not create:
             return None
-    registry = Registry(where, create=create, tell=_note)
+    registry = Registry(where, create=create, tell=note)
     at_end.append(registry.close)
     if not registry.read_only:
         registry.expire()
     return registry
-
-
-def _note(text: str) -> None:
-    err().print(f"[yellow]Note:[/yellow] {escape(text)}", soft_wrap=True)

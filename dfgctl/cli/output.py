@@ -48,6 +48,11 @@ def err() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def note(text: str) -> None:
+    """Tell the user something that is no error."""
+    err().print(f"[yellow]Note:[/yellow] {escape(text)}", soft_wrap=True)
+
+
 def reported(command: Callable[P, T]) -> Callable[P, T]:
     """Report a ``DfgctlError`` as one sentence with its exit code, an interruption as 130."""
 

@@ -15,7 +15,7 @@ from dfgctl.cli.options import (
     SelectOption,
     open_registry,
 )
-from dfgctl.cli.output import err, escape, reported, whole_file
+from dfgctl.cli.output import err, escape, note, reported, whole_file
 
 if TYPE_CHECKING:
     from dfgctl.records import Run
@@ -67,7 +67,10 @@ def report(
         )
     every = store.runs()
     recipes = templates.recipes_of(every, dataset or ())
-    runs = Filters(tuple(dataset or ())).passed(every)
+    filters = Filters(tuple(dataset or ()))
+    runs = filters.passed(every)
+    for text in filters.left_out(runs):
+        note(text)
     view = View(
         runs=runs,
         recipes=recipes,

@@ -157,7 +157,7 @@ def _warnings(view: "View", sections: Sequence[Section]) -> list[str]:
     if changed:
         said.append(
             f"{changed:,} of {len(finished):,} finished runs come from a tree with changes that no "
-            "commit has: the provenance names them."
+            "commit has, as the provenance says."
         )
     if failed:
         said.append(f"Parts that failed, as they say in their places: {'; '.join(failed)}.")

@@ -15,13 +15,10 @@ from dfgctl.cli.options import (
     SelectOption,
     open_registry,
 )
-from dfgctl.cli.output import reported, write_file
+from dfgctl.cli.output import note, reported, write_file
 from dfgctl.cli.table_view import show
 from dfgctl.report.selection import Metric
 from dfgctl.report.tables import TABLES
-
-Name = StrEnum("Name", {name: name for name in TABLES})  # type: ignore[misc]
-RESULTS = Name("results")
 
 
 class Format(StrEnum):
@@ -51,11 +48,12 @@ def register(app: typer.Typer) -> None:
 @reported
 def table(
     name: Annotated[
-        Name,
+        str,
         typer.Argument(
-            help="Which table. " + " ".join(f"{name}: {says}." for name, says in TABLES.items())
+            help="Which table. " + " ".join(f"{name}: {says}." for name, says in TABLES.items()),
+            autocompletion=complete.tables,
         ),
-    ] = RESULTS,
+    ] = "results",
     dataset: Annotated[
         list[str] | None,
         typer.Option(
@@ -133,15 +131,18 @@ def table(
         "judge-all": judge_all or None,
         "against": against,
     }
-    tables.check(name.value, [option for option, value in chosen.items() if value is not None])
-    needed = tables.needs_runs(name.value)
+    tables.check(name, [option for option, value in chosen.items() if value is not None])
+    needed = tables.needs_runs(name)
     store = open_registry(registry, optional=not needed)
-    every = store.runs(whole=name.value in tables.WHOLE) if store else []
+    every = store.runs(whole=name in tables.WHOLE) if store else []
     loaded = templates.recipes_of(every, dataset or ())
-    references = name.value in tables.WITH_REFERENCES
+    references = name in tables.WITH_REFERENCES
     filters = Filters(tuple(dataset or ()), majority, protocol, source, references)
+    runs = filters.passed(every, needed)
+    for text in filters.left_out(runs) if needed else ():
+        note(text)
     view = View(
-        runs=filters.passed(every, needed),
+        runs=runs,
         recipes=loaded,
         select=select,
         metric=metric or Metric.accuracy,
@@ -153,7 +154,7 @@ def table(
         data_dir=data_dir,
         checksums=store.folder / "manifests" / "checksums.json" if store else None,
     )
-    made = tables.make(name.value, view)
+    made = tables.make(name, view)
     if output is not None:
         kind = format or ENDINGS.get(output.suffix.lower(), Format.md)
         write_file(output, render(made, "md" if kind is Format.rich else kind.value))

@@ -38,6 +38,9 @@ ENDED = ("finished", "failed", "cancelled")
 
 MISSING = "it refers to a line that is missing"
 
+INTEGER, BIG_INTEGER = 2**31, 2**63
+"""Where the whole numbers end that columns hold; PostgreSQL's are shorter than SQLite's."""
+
 FIRST_LINE = 100_000
 """Characters of a file's first line that are looked at, for a file of another kind may have one."""
 
@@ -104,6 +107,8 @@ def check(file: Path) -> Checked:
                     _require(digest(data["spec"]) == data["identity"])
                     _require(data["provenance"] in {None, *known}, MISSING)
                     SourceSpec(**data["spec"])
+                    if data["classes"] is not None:
+                        _check_whole(data["classes"], INTEGER)
                 case "run":
                     _check_run(data, known)
                 case _:
@@ -151,12 +156,20 @@ def _check_run(data: Mapping[str, Any], known: set[str]) -> None:
             datetime.fromisoformat(attempt["ended_at"])
         if attempt["metrics"] is not None:
             metrics_of(attempt["metrics"], attempt["confusion"])
-        for name in ("worker", "device", "pack_size", "outcome", "error", "resumed_step"):
+        for name in ("worker", "device", "outcome", "error"):
             attempt[name]
-        if (peak := attempt.get("peak_bytes")) is not None and (type(peak) is not int or peak < 0):
-            raise ValueError(peak)
+        _check_whole(attempt["pack_size"], INTEGER)
+        _check_whole(attempt["resumed_step"], INTEGER)
+        if (peak := attempt.get("peak_bytes")) is not None:
+            _check_whole(peak, BIG_INTEGER)
         for evaluation in attempt["evaluations"]:
-            Measurement(**evaluation)
+            _check_whole(Measurement(**evaluation).step, INTEGER)
+
+
+def _check_whole(value: Any, end: int) -> None:
+    """Check that a value is a number that its column can hold: whole, from 0 to below an end."""
+    if type(value) is not int or not 0 <= value < end:
+        raise ValueError(value)
 
 
 def read(file: Path) -> Iterator[Line]:

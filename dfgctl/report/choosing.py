@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dfgctl.data.imbalance import Ratio
-from dfgctl.errors import InputError, NothingToShowError
+from dfgctl.errors import InputError, NothingToShowError, UnknownNameError
+from dfgctl.ledger import PROTOCOLS
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import title_of
-from dfgctl.report.commands import data_of
+from dfgctl.report.commands import command_for
 from dfgctl.report.groups import Row, rows
 
 
@@ -53,6 +54,7 @@ def choose(
     methods: Collection[str] = (),
     ratio: str | None = None,
     majority: int | None = None,
+    protocol: str | None = None,
 ) -> Chosen:
     """Choose the runs of one row.
 
@@ -64,12 +66,16 @@ def choose(
         recipes: recipe of each data set that is looked at.
         methods: only runs of these methods; of all if empty.
         ratio: only runs with this imbalance.
-        majority: only runs with so many majority classes.
+        majority: only runs with so many majority classes; 0 at 1:1.
+        protocol: only runs of this protocol.
 
     Raises:
-        InputError: several data sets have finished runs.
+        UnknownNameError: there is no such protocol.
+        InputError: several data sets have finished runs, or none can have such ones.
         NothingToShowError: none has.
     """
+    if protocol not in (None, *PROTOCOLS):
+        raise UnknownNameError("protocol", str(protocol), PROTOCOLS)
     wanted = str(Ratio.parse(ratio)) if ratio is not None else None
     members = [
         run
@@ -78,10 +84,11 @@ def choose(
         and (not methods or run.spec.method in methods)
         and wanted in (None, run.spec.ratio)
         and majority in (None, run.spec.majority)
+        and protocol in (None, run.spec.protocol)
     ]
     done = {run.spec.dataset for run in members if run.metrics is not None}
     if not done:
-        raise NothingToShowError(_nothing(members, recipes, methods, wanted, majority))
+        raise NothingToShowError(_nothing(members, recipes, methods, wanted, majority, protocol))
     if len(done) > 1:
         raise InputError(
             f"There are such runs of {' and '.join(sorted(done))}: choose one with --dataset."
@@ -118,18 +125,18 @@ def _nothing(
     methods: Collection[str],
     ratio: str | None,
     majority: int | None,
+    protocol: str | None,
 ) -> str:
     """Say that there are no finished runs, and what to run."""
-    name = next(iter(recipes)) if len(recipes) == 1 else "digits"
-    target = data_of(next(iter(recipes.values()))) if len(recipes) == 1 else name
-    words = [f"dfgctl run {target}", *(f"--method {method}" for method in methods)]
-    words += [f"--imbalance {ratio}"] if ratio is not None else []
-    words += [f"--majority {majority}"] if majority is not None else []
+    recipe = recipes.get("digits", next(iter(recipes.values())))
+    train = command_for(recipe, methods, ratio, majority, protocol)
     which = f" of {' or '.join(methods)}" if methods else ""
-    where = f" on {name}" if len(recipes) == 1 else ""
+    where = f" on {recipe.name}" if len(recipes) == 1 else ""
     pending = sum(run.status in ("queued", "running") for run in members)
     waits = f" ({pending:,} wait or are under way)" if pending else ""
-    more = f" with the imbalance {ratio}" if ratio is not None else ""
-    more += f" with {majority} majority classes" if majority is not None else ""
-    train = f"train some with {' '.join(words)}"
-    return f"There are no finished runs{which}{where}{more}{waits}: {train}"
+    parts = [f"the imbalance {ratio}"] if ratio is not None else []
+    if majority is not None:
+        parts.append(f"{majority or 'no'} majority class{'es' * (majority != 1)}")
+    parts += [f"the protocol {protocol}"] if protocol is not None else []
+    more = f" with {' and '.join(parts)}" if parts else ""
+    return f"There are no finished runs{which}{where}{more}{waits}: train some with {train}"

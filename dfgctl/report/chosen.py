@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
-from dfgctl.report.commands import data_of
+from dfgctl.report.commands import command, data_of
 from dfgctl.report.groups import row_of
 
 Kept = Callable[[Run], bool]
@@ -115,7 +115,7 @@ def pairs(
             elif pair:
                 lacking.append((pair, [name for name in wanted if name not in pair]))
     if not found:
-        raise NothingToShowError(_missing(lacking, recipes, wanted, like))
+        raise NothingToShowError(_missing(lacking, recipes, wanted, like, without))
     _check_one({_first(pair).spec.dataset for pair in found}, recipes)
     return sorted(found, key=lambda pair: _rank(pair, recipes, kept), reverse=True)
 
@@ -179,14 +179,16 @@ def _missing(
     recipes: Mapping[str, Recipe],
     wanted: Mapping[str, Callable[[Run], bool]],
     like: Run | None,
+    without: str | None,
 ) -> str:
     """Say which runs are missing, and what to type."""
     names = ", ".join(wanted)
     if lacking:
         pair, missing = min(lacking, key=lambda item: len(item[1]))
-        spec = _first(pair).spec
+        # Not all methods have a source, and the command must name it.
+        run = next((r for r in pair.values() if r.spec.source is not None), _first(pair))
     elif like is not None:
-        spec, missing = like.spec, list(wanted)
+        run, missing = like, list(wanted)
     else:
         recipe = recipes.get("digits", next(iter(recipes.values())))
         of = f" on {recipe.name}" if len(recipes) == 1 else ""
@@ -195,14 +197,16 @@ def _missing(
             f"There are no finished runs of {names}{of}: train some with dfgctl run "
             f"{data_of(recipe)}{options} --repeats 1"
         )
+    spec = run.spec
     classes = ",".join(map(str, spec.combination))
     where = f"combination {{{classes}}} and seed {spec.seed}" if classes else f"seed {spec.seed}"
-    chosen = f' --combinations "{classes}"' if classes else ""
+    chosen = [f'--combinations "{classes}"'] if classes else []
+    train = command(
+        run, *chosen, f"--seed {spec.seed} --repeats 1{_options(missing)}", free=without
+    )
     return (
         f"No (combination, seed) pair has finished runs of {names}: with {where} on "
-        f"{spec.dataset} there is none of {', '.join(missing)}. Train with dfgctl run "
-        f"{data_of(recipes[spec.dataset])} --imbalance {spec.ratio}{chosen} --seed {spec.seed} "
-        f"--repeats 1{_options(missing)}"
+        f"{spec.dataset} there is none of {', '.join(missing)}. Train with {train}"
     )
 
 

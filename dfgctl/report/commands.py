@@ -3,6 +3,9 @@
 import shlex
 from collections.abc import Iterable
 
+from dfgctl.data.catalog import DATASETS
+from dfgctl.data.imbalance import Ratio
+from dfgctl.errors import InputError
 from dfgctl.recipe import Recipe, departures, exact
 from dfgctl.records import PRECISIONS, Run
 from dfgctl.report.groups import BALANCED
@@ -20,7 +23,11 @@ def method_of(run: Run) -> str:
 
 
 def settings_of(
-    run: Run, weights: str = "FILE", protocol: str | None = None, usual: bool = True
+    run: Run,
+    weights: str = "FILE",
+    protocol: str | None = None,
+    usual: bool = True,
+    free: str | None = None,
 ) -> list[str]:
     """Return the words that give a run its source and its settings.
 
@@ -29,6 +36,7 @@ def settings_of(
         weights: the file of its source network, where that is no data set's.
         protocol: the protocol instead of the run's own, with none of its single switches.
         usual: whether also the source is named that ``run`` takes by itself.
+        free: a setting, ``dfg.rho`` say, that is left out.
     """
     spec = run.spec
     recipe = recipe_of(spec, run.card)
@@ -54,7 +62,8 @@ def settings_of(
     left_out = {"network", "numerics"} | ({"fidelity"} if protocol is not None else set())
     settable = {n: v for n, v in spec.settings.items() if n not in left_out}
     for departure in departures(recipe, settable):
-        words += ["--set", departure]
+        if departure.partition("=")[0] != free:
+            words += ["--set", departure]
     return words
 
 
@@ -81,7 +90,7 @@ def data_of(recipe: Recipe) -> str:
     return f"{shlex.quote(recipe.pictures.folder)} --backbone {recipe.backbone}{split}"
 
 
-def command(run: Run, *more: str) -> str:
+def command(run: Run, *more: str, free: str | None = None) -> str:
     """Return the command that trains runs like one, all but the method, the repeats and seeds.
 
     What the data set's recipe says is left out.
@@ -89,6 +98,7 @@ def command(run: Run, *more: str) -> str:
     Args:
         run: the run.
         more: options at the end, e.g. ``--method dfg``.
+        free: a setting of the run that is left out, as ``more`` gives its values.
     """
     spec, imbalance = run.spec, recipe_of(run.spec, run.card).imbalance
     words = target_of(run)
@@ -96,4 +106,49 @@ def command(run: Run, *more: str) -> str:
         words += ["--imbalance", spec.ratio]
     if spec.majority not in (0, imbalance.majority):
         words += ["--majority", str(spec.majority)]
-    return " ".join([shlex.join([*words, *settings_of(run, usual=False)]), *more])
+    return " ".join([shlex.join([*words, *settings_of(run, usual=False, free=free)]), *more])
+
+
+def command_for(
+    recipe: Recipe,
+    methods: Iterable[str] = (),
+    ratio: str | None = None,
+    majority: int | None = None,
+    protocol: str | None = None,
+    source: str | None = None,
+) -> str:
+    """Return a command that trains runs which pass filters; what is None is left open.
+
+    Args:
+        recipe: the recipe of the data set.
+        methods: their methods; empty for all.
+        ratio: their imbalance.
+        majority: how many majority classes they have; 0 at 1:1.
+        protocol: their protocol.
+        source: their source.
+
+    Raises:
+        InputError: there can be no such runs.
+    """
+    classes = DATASETS[recipe.name].class_count if recipe.name in DATASETS else None
+    stepped = Ratio.parse(ratio or recipe.imbalance.ratio).value > 1
+    if majority == 0:
+        if ratio is not None and stepped:
+            raise InputError(f"At {ratio} there are majority classes: leave --majority 0 out.")
+        ratio = ratio or BALANCED
+    elif majority is not None:
+        if classes is not None and majority >= classes:
+            raise InputError(
+                f"{majority} majority classes of {classes} leave no imbalance: --majority takes 1 "
+                f"to {classes - 1}, or 0 at {BALANCED}."
+            )
+        if ratio is not None and not stepped:
+            raise InputError(f"At {ratio} there are no majority classes: leave --majority out.")
+        ratio = ratio if stepped else "10:1"
+    words = ["dfgctl", "run", *shlex.split(data_of(recipe))]
+    words += [word for method in methods for word in ("--method", method)]
+    words += ["--imbalance", ratio] if ratio else []
+    words += ["--majority", str(majority)] if majority else []
+    words += ["--protocol", protocol] if protocol else []
+    words += ["--source", source] if source else []
+    return shlex.join(words)

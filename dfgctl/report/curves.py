@@ -9,9 +9,9 @@ from dfgctl.records import Measurement
 from dfgctl.report.captions import with_caption
 from dfgctl.report.cards import method_titles
 from dfgctl.report.choosing import Chosen
-from dfgctl.report.commands import data_of
 from dfgctl.report.figures import STYLE, Drawn, looks
 from dfgctl.report.names import fit, in_legend
+from dfgctl.report.remake import command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,8 +67,8 @@ def draw(chosen: Chosen, curves: Mapping[str, Sequence[Measurement]]) -> Drawn:
     data = table_of(chosen, curves)
     if data.empty:
         raise NothingToShowError(
-            "These runs were kept without their evaluations: train them once more with dfgctl run "
-            f"{data_of(chosen.recipe)} --force."
+            "These runs were kept without their evaluations: train them once more, e.g. with "
+            f"{command(chosen.runs[0])} --force"
         )
     titles = method_titles(chosen.runs)
     methods = [method for method in titles if method in set(data.method)]

@@ -9,7 +9,8 @@ from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report import published
 from dfgctl.report.cards import method_titles, title_of
-from dfgctl.report.readings import Comparison, Difference, comparisons, reading
+from dfgctl.report.pairing import Paired
+from dfgctl.report.readings import Comparison, comparisons, reading
 from dfgctl.report.remake import command
 from dfgctl.report.selection import Select, gap_of, require_any
 from dfgctl.report.statistics import Summary, points
@@ -21,9 +22,10 @@ USES = frozenset({"select"})
 CAPTION = (
     "Test accuracy in %, mean ± standard deviation of n runs. Last: after the last step; best: of "
     "all evaluations, a choice that looks at the test set. Where readings report different ones "
-    "(F14), they are compared by these, then by the last. Difference: other minus paper in points, "
-    "on the pairs (combination, seed) that both have, with a 95 % t interval of its mean. "
-    "Combinations share classes, so pairs are not independent and the interval may be too narrow."
+    "(F14), they are compared by these, then by the last. Difference: other less paper in points, "
+    "on the (combination, seed) pairs that both have, with Student's 95 % interval. Seeds are "
+    "averaged within a combination first, so its n counts combinations, or seeds where there are "
+    "none. Combinations share classes and so are not independent: the interval may be too narrow."
 )
 PRINTED = "Printed"
 
@@ -127,18 +129,18 @@ def _mean(summary: Summary | None, select: Select, runs: Sequence[Run]) -> Cell:
     return Cell([summary.text(), select.value, f"n = {summary.n}"], order=summary.mean)
 
 
-def _change(difference: Difference | None) -> Cell:
-    if difference is None:
+def _change(paired: Paired | None) -> Cell:
+    if paired is None:
         return Cell(["no common pairs"])
-    count = f"pairs = {difference.n}"
-    if difference.interval is not None:
-        low, high = map(points, difference.interval)
-        lines = [points(difference.mean), f"{low} to {high}", count]
-    elif difference.n > 1:
-        lines = [points(difference.mean), "all the same", count]
+    interval = paired.interval()
+    if interval is None:
+        sure = "no interval"
+    elif len(set(paired.values)) == 1:
+        sure = "all the same"
     else:
-        lines = [points(difference.mean), "no interval", count]
-    return Cell(lines, order=difference.mean)
+        sure = " to ".join(map(points, interval))
+    more = [f"{paired.pairs} pairs"] if paired.pairs > paired.n else []
+    return Cell([points(paired.mean), sure, f"n = {paired.n}", *more], order=paired.mean)
 
 
 def _notes(
@@ -180,8 +182,8 @@ def _notes(
 
 
 def _record(c: Comparison, number: published.Number | None) -> dict[str, object]:
-    spec, (paper, other), difference = c.other[0].spec, c.means, c.difference
-    low, high = (difference.interval if difference else None) or (None, None)
+    spec, (paper, other), paired = c.other[0].spec, c.means, c.difference
+    low, high = (paired.interval() if paired else None) or (None, None)
     return {
         "dataset": c.row.dataset,
         "ratio": c.row.ratio,
@@ -200,8 +202,10 @@ def _record(c: Comparison, number: published.Number | None) -> dict[str, object]
         "mean_other": other.mean if other else None,
         "std_other": other.std if other else None,
         "n_other": other.n if other else 0,
-        "pairs": difference.n if difference else 0,
-        "difference": difference.mean if difference else None,
+        "units": paired.n if paired else 0,
+        "unit": "combination" if spec.majority > 0 else "seed",
+        "pairs": paired.pairs if paired else 0,
+        "difference": paired.mean if paired else None,
         "low": low,
         "high": high,
         "published": number.mean if number else None,

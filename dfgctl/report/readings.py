@@ -1,8 +1,7 @@
 """Compares readings of the ledger: the paper's against others, on the same pairs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
-from math import sqrt
+from dataclasses import dataclass, replace
 
 from dfgctl.data.imbalance import Ratio
 from dfgctl.ledger import PAPER, RELEASED, readings_of
@@ -10,11 +9,13 @@ from dfgctl.recipe import Recipe
 from dfgctl.records import Run, canonical
 from dfgctl.report.cards import method_titles
 from dfgctl.report.groups import Row, row_of
+from dfgctl.report.pairing import Paired, pair
 from dfgctl.report.remake import Pair
 from dfgctl.report.selection import Select, reading_of, value_of
-from dfgctl.report.statistics import Interval, Summary, around, summarise, summary_of
+from dfgctl.report.statistics import Summary, summary_of
 
-CONFIDENCE = 0.95
+Selects = tuple[Select, Select]
+"""Which accuracy is shown of the paper's reading and of the other."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,6 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Another reading minus the paper's, over pairs.
-
-    Attributes:
-        mean: the mean of the differences, accuracies in [0, 1].
-        interval: its 95 % t interval; None for one pair, or where all differences are equal.
-        n: how many pairs.
-    """
-
-    mean: float
-    interval: Interval | None
-    n: int
-
-
-@dataclass(frozen=True)
 class Comparison:
     """A method's runs by the paper's reading and by another, all else equal.
 
@@ -55,9 +41,9 @@ class Comparison:
         paper: the runs of the paper's reading.
         other: those of the other.
         reading: the other reading.
-        selects: which accuracy is shown of the paper's and of the other's.
+        selects: which accuracies they are.
         means: their summaries; None where no run has such an accuracy.
-        difference: the other minus the paper's on common pairs; None without any.
+        difference: the other's accuracies less the paper's; None without common pairs.
     """
 
     row: Row
@@ -65,9 +51,9 @@ class Comparison:
     paper: Sequence[Run]
     other: Sequence[Run]
     reading: Reading
-    selects: tuple[Select, Select]
+    selects: Selects
     means: tuple[Summary | None, Summary | None]
-    difference: Difference | None
+    difference: Paired | None
 
 
 def comparisons(
@@ -150,7 +136,7 @@ def _compared(
             reading=kind,
             selects=selects,
             means=(_mean(paper, selects[0]), _mean(other, selects[1])),
-            difference=_difference(_by_pair(paper, selects[0]), _by_pair(other, selects[1])),
+            difference=_difference(paper, other, selects),
         )
         for selects in chosen
     ]
@@ -168,12 +154,13 @@ def _by_pair(runs: Sequence[Run], select: Select) -> dict[Pair, float]:
     }
 
 
-def _difference(paper: Mapping[Pair, float], other: Mapping[Pair, float]) -> Difference | None:
-    """Average the differences on common pairs, with the t interval of their mean."""
-    values = [other[pair] - paper[pair] for pair in sorted(paper.keys() & other.keys())]
-    if not values:
-        return None
-    mean, std, n = astuple(summarise(values))
-    if n < 2 or max(values) == min(values):
-        return Difference(mean, None, n)
-    return Difference(mean, around(mean, std / sqrt(n), n - 1, CONFIDENCE), n)
+def _difference(paper: Sequence[Run], other: Sequence[Run], selects: Selects) -> Paired | None:
+    """Subtract the paper's accuracies from the other's on common pairs; None without any."""
+    first = paper[0]
+    paired = pair(
+        _by_pair(other, selects[1]),
+        _by_pair(paper, selects[0]),
+        classes=len(first.class_counts),
+        stepped=first.spec.majority > 0,
+    )
+    return paired if paired.n else None

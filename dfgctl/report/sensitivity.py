@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dfgctl.errors import NothingToShowError
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import title_of
-from dfgctl.report.commands import data_of
+from dfgctl.report.commands import command, data_of
 from dfgctl.report.groups import Row, each_row, row_of
 from dfgctl.report.selection import ACCURACIES, Select, require_any, shown_of, value_of
 from dfgctl.report.smoothness import Pairs
@@ -52,6 +53,13 @@ class Sensitivity:
         """What the accuracies are, in the words of the axis."""
         return ACCURACIES[self.select]
 
+    def aside(self) -> list[str]:
+        """Say what was left out."""
+        if not self.left_out:
+            return []
+        what = "1 group of runs" if self.left_out == 1 else f"{self.left_out:,} groups of runs"
+        return [f"Left out: {what} with another source, imbalance or settings."]
+
     def summaries(self) -> dict[float, Summary]:
         """Return mean and standard deviation at each value, in rising order."""
         return {value: summarise(self.points[value]) for value in sorted(self.points)}
@@ -81,10 +89,7 @@ def sensitivity(
     Raises:
         NothingToShowError: fewer than two values have finished runs with such an accuracy.
     """
-    groups: dict[Row, dict[float, list[float]]] = {}
-    ids: dict[Row, dict[float, list[str]]] = {}
-    repeats: dict[Row, dict[float, list[Repeat]]] = {}
-    shown: dict[Row, Select] = {}
+    groups: dict[Row, dict[float, list[tuple[Run, float]]]] = {}
     members = [r for r in runs if r.spec.method == "dfg" and r.spec.dataset == recipe.name]
     require_any(members, select)
 
@@ -98,43 +103,52 @@ def sensitivity(
         if accuracy is None:
             continue
         value = float(run.spec.settings["dfg"][key])
-        groups.setdefault(row, {}).setdefault(value, []).append(accuracy)
-        ids.setdefault(row, {}).setdefault(value, []).append(run.id)
-        repeat = (run.spec.combination, run.spec.seed)
-        repeats.setdefault(row, {}).setdefault(value, []).append(repeat)
-        shown[row] = shown_of(run, select)
-    usable = {row: points for row, points in groups.items() if len(points) > 1}
+        groups.setdefault(row, {}).setdefault(value, []).append((run, accuracy))
+
+    def place(row: Row) -> tuple[Any, ...]:
+        return (
+            row.ratio != recipe.imbalance.ratio,
+            row.source != recipe.sources[0],
+            not row.is_recipe(),
+            -len(groups[row]),
+            -sum(map(len, groups[row].values())),
+            str(row),
+        )
+
+    usable = [row for row, found in groups.items() if len(found) > 1]
     if not usable:
-        values = "0,0.25,0.5,0.75,1" if key == "rho" else "0,0.5,0.8,0.95,1,1.2,1.5"
-        share = " --validation 0.1" if select is Select.val else ""
+        nearest = groups[min(groups, key=place)] if groups else {}
+        runs_of = [run for found in nearest.values() for run, _ in found]
         raise NothingToShowError(
             f"No finished runs of dfg on {recipe.name} with two values of {key}: train some with "
-            f"dfgctl run {data_of(recipe)} --method dfg --set dfg.{key}={values}{share}"
+            f"{_sweep(key, recipe, select, runs_of)}"
         )
-    row, points = min(
-        usable.items(),
-        key=lambda item: (
-            item[0].ratio != recipe.imbalance.ratio,
-            item[0].source != recipe.sources[0],
-            not item[0].is_recipe(),
-            -len(item[1]),
-            -sum(map(len, item[1].values())),
-            str(item[0]),
-        ),
-    )
+    row = min(usable, key=place)
+    found = groups[row]
     default = float(recipe.section("dfg").values()[key])
-    notes = (f"source {row.source}", *row.notes)
-    left_out = len(usable) - 1
     return Sensitivity(
         key=key,
         dataset=recipe.name,
         title=title_of(members[0]),
         ratio=row.ratio,
-        notes=notes,
+        notes=(f"source {row.source}", *row.notes),
         default=default,
-        points=points,
-        select=shown[row],
-        left_out=left_out,
-        runs=ids[row],
-        repeats=repeats[row],
+        points={value: [accuracy for _, accuracy in own] for value, own in found.items()},
+        select=shown_of(next(iter(found.values()))[0][0], select),
+        left_out=len(usable) - 1,
+        runs={value: [run.id for run, _ in own] for value, own in found.items()},
+        repeats={
+            value: [(run.spec.combination, run.spec.seed) for run, _ in own]
+            for value, own in found.items()
+        },
     )
+
+
+def _sweep(key: str, recipe: Recipe, select: Select | None, runs: Sequence[Run]) -> str:
+    """Return the command that trains some values, with all else as in runs that are there."""
+    values = "0,0.25,0.5,0.75,1" if key == "rho" else "0,0.5,0.8,0.95,1,1.2,1.5"
+    swept = f"--method dfg --set dfg.{key}={values}"
+    if runs:
+        return command(runs[0], swept, free=f"dfg.{key}")
+    share = " --validation 0.1" if select is Select.val else ""
+    return f"dfgctl run {data_of(recipe)} {swept}{share}"

@@ -1,6 +1,6 @@
 """Draws accuracy over the values of one setting (Fig. 6 and 7), and says how smoothly it varies."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +16,10 @@ AXES = {
     "delta": "δ, threshold as a share of the mean filter weight",
 }
 WIDTH, HEIGHT = 5.8, 3.9
+WIDE, HIGH = 90, 40
+"""How many runs' marks have room beside each other and above each other."""
+ASIDE = 0.6
+"""Share of the way to the next value that runs beside each other may take."""
 NEAR, TOO_NEAR = 0.075, 0.032
 """Shares of the axis below which two values' labels would touch, side by side and on end."""
 
@@ -50,11 +54,12 @@ def draw(data: Sensitivity) -> Drawn:
             color=ORANGE,
             linestyle="--",
             linewidth=1,
+            zorder=1,
             label=f"recipe's {symbol} = {data.default:g}{also}",
         )
         if best is not None and best != data.default:
             label = f"the paper's best, {symbol} = {best:g}"
-            axes.axvline(best, color="black", linestyle=":", linewidth=1, label=label)
+            axes.axvline(best, color="black", linestyle=":", linewidth=1, zorder=1, label=label)
         axes.set_xlabel(AXES[data.key])
         axes.set_ylabel(data.axis)
         xs = sorted({*data.points, *(stated.points if stated else ())})
@@ -74,7 +79,7 @@ def draw(data: Sensitivity) -> Drawn:
         figure=figure,
         data=pd.DataFrame(points, columns=columns),
         runs=[run for *_, run in points],
-        said=[*means, *caption],
+        said=[*means, *caption, *data.aside()],
     )
 
 
@@ -93,18 +98,39 @@ def _runs(axes: Any, data: Sensitivity) -> None:
         linewidth=0,
         label="± 1 standard deviation",
     )
-    for value, accuracies in data.points.items():
-        axes.plot(
-            [value] * len(accuracies),
-            [100 * a for a in accuracies],
-            "o",
-            color=BLUE,
-            alpha=0.35,
-            markersize=4,
-            markeredgewidth=0,
-            label="one run" if value == xs[0] else None,
-        )
-    axes.plot(xs, means, "-o", color=BLUE, markersize=6, label="mean")
+    ring = {"markersize": 8, "markerfacecolor": "white", "markeredgewidth": 1.5}
+    axes.plot(xs, means, "-o", color=BLUE, **ring, label="mean")
+    placed = _places(data.points)
+    axes.plot(
+        [x for x, _ in placed],
+        [100 * accuracy for _, accuracy in placed],
+        "o",
+        color=BLUE,
+        markersize=4.2,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        label="one run",
+        zorder=4,  # above the means, which would hide them
+    )
+
+
+def _places(points: Mapping[float, Sequence[float]]) -> list[tuple[float, float]]:
+    """Return where each run is drawn: those that would hide each other are beside each other."""
+    xs = sorted(points)
+    every = [accuracy for own in points.values() for accuracy in own]
+    height = (max(every) - min(every)) / HIGH or 1.0
+    rows: dict[tuple[float, int], list[float]] = {}
+    for value, own in points.items():
+        for accuracy in own:
+            rows.setdefault((value, round(accuracy / height)), []).append(accuracy)
+    most = max(map(len, rows.values()))
+    room = ASIDE * min(b - a for a, b in pairwise(xs))
+    width = min((xs[-1] - xs[0]) / WIDE, room / most)
+    return [
+        (value + width * (i - (len(row) - 1) / 2), accuracy)
+        for (value, _), row in rows.items()
+        for i, accuracy in enumerate(row)
+    ]
 
 
 def _ticks(axes: Any, xs: Sequence[float], first: Sequence[float]) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from types import ModuleType
 
-from dfgctl.errors import InputError
+from dfgctl import recipe
+from dfgctl.errors import InputError, UnknownNameError
 from dfgctl.report.table import Table
 from dfgctl.report.view import View
 
@@ -32,15 +33,23 @@ WITH_REFERENCES = frozenset({"balanced"})
 
 
 def check(name: str, given: Collection[str]) -> None:
-    """Check that a table uses the options that the user gave.
+    """Check that there is a table, and that it uses the options that the user gave.
 
     Args:
-        name: one of ``TABLES``.
+        name: the table's name.
         given: those of ``OPTIONS`` that the user gave.
 
     Raises:
-        InputError: it does not use one, or one says how to judge what is not shown.
+        UnknownNameError: there is no such table.
+        InputError: it is a data set's name, the table does not use an option, or one says how to
+            judge what is not shown.
     """
+    if name in recipe.names():
+        raise InputError(
+            f"'{name}' is a data set, not a table: dfgctl table --dataset {name} shows its runs."
+        )
+    if name not in TABLES:
+        raise UnknownNameError("table", name, TABLES)
     used = uses(name)
     if unused := [f"--{option}" for option in sorted(given) if option not in used]:
         it = "them" if len(unused) > 1 else "it"

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dfgctl import templates
 from dfgctl.errors import NothingToShowError, UnknownNameError
 from dfgctl.ledger import PROTOCOLS
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
+from dfgctl.report.commands import command_for
 from dfgctl.report.selection import Metric, Select
 
 
@@ -39,6 +41,7 @@ class Filters:
         Raises:
             UnknownNameError: there is no such protocol, or no run has such a source.
             NothingToShowError: none passes, but some are required.
+            InputError: none can pass, but some are required.
         """
         if self.protocol not in (None, *PROTOCOLS):
             raise UnknownNameError("protocol", str(self.protocol), PROTOCOLS)
@@ -51,9 +54,25 @@ class Filters:
         if required and (missed or not found):
             which = f" of {', '.join(self.datasets)}" if self.datasets else ""
             raise NothingToShowError(
-                f"There are no runs{which}{self._named()} yet: train some, e.g. {self._command()}"
+                f"There are no runs{which}{self._named()} yet: train some, e.g. "
+                f"{self._command(runs)}"
             )
         return found
+
+    def left_out(self, found: Sequence[Run]) -> list[str]:
+        """Say which of several data sets are not shown, as none of their runs passed.
+
+        Args:
+            found: the runs that passed.
+        """
+        have = {run.spec.dataset for run in found}
+        others = self._named()
+        return [
+            f"There are no runs of {name}{others} yet, so it is left out"
+            f"{'' if others else f': dfgctl run {name} trains some'}."
+            for name in dict.fromkeys(self.datasets)
+            if name not in have
+        ]
 
     def _passes(self, run: Run) -> bool:
         spec = run.spec
@@ -64,21 +83,19 @@ class Filters:
             and (self.source is None or spec.source in (None, self.source))
         )
 
-    def _command(self) -> str:
+    def _command(self, runs: Sequence[Run]) -> str:
         """Return a command that trains runs which pass."""
-        words = ["dfgctl run", self.datasets[0] if self.datasets else "digits"]
-        if self.majority == 0:
-            words.append("--imbalance 1:1")
-        elif self.majority is not None:
-            words.append(f"--imbalance 10:1 --majority {self.majority}")
-        words += [f"--protocol {self.protocol}"] if self.protocol is not None else []
-        words += [f"--source {self.source}"] if self.source is not None else []
-        return " ".join(words)
+        name = self.datasets[0] if self.datasets else "digits"
+        recipe = templates.recipes_of(runs, [name])[name]
+        return command_for(
+            recipe, majority=self.majority, protocol=self.protocol, source=self.source
+        )
 
     def _named(self) -> str:
         parts = []
         if self.majority is not None:
-            parts.append(f"{self.majority or 'no'} majority classes")
+            plural = "es" * (self.majority != 1)
+            parts.append(f"{self.majority or 'no'} majority class{plural}")
         if self.protocol is not None:
             parts.append(f"the protocol {self.protocol}")
         if self.source is not None:

@@ -63,6 +63,7 @@ def test_commands_are_offered(offered: Offered) -> None:
         (("recipe", "show", ""), recipe.names()),
         (("recipe", "show", "f"), ["fmnist", "food101"]),
         (("recipe", "new", "x", "--backbone", ""), ["lenet5", "vgg16", "resnet50"]),
+        (("table", "b"), ["balanced", "blocks"]),
         (("table", "--dataset", "s"), ["stl10", "svhn"]),
         (("table", "--format", ""), ["rich", "md", "latex", "csv", "json", "html"]),
         (("table", "--select", ""), ["last", "best", "val"]),

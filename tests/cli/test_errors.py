@@ -55,6 +55,8 @@ Cli = Callable[..., Any]
         (["runs", "list", "--registry", "no.sqlite"], ["There is no registry at no.sqlite"]),
         (["table"], ["dfgctl run digits"]),
         (["table", "--dataset", "digit"], ["did you mean 'digits'"]),
+        (["table", "digits"], ["'digits' is a data set", "dfgctl table --dataset digits"]),
+        (["table", "pair"], ["Unknown table 'pair': did you mean 'pairs'?"]),
         (["plot", "rho"], ["dfgctl run digits --method dfg --set dfg.rho="]),
         (["plot", "delta", "--dataset", "fmnist"], ["dfgctl run fmnist --method dfg --set"]),
         (["plot", "rho", "-o", "rho.gif"], [".png, .svg or .pdf"]),

@@ -440,7 +440,7 @@ def test_a_run_whose_id_is_not_its_specs_digest_is_refused(
     refused(tmp_path, rewritten(lines, change), f"line {number}", "digest", "nothing was imported")
 
 
-@pytest.mark.parametrize("value", [-1, 1.5, True, "much"])
+@pytest.mark.parametrize("value", [-1, 1.5, True, "much", 2**63])
 def test_memory_that_is_no_number_of_bytes_is_refused(
     tmp_path: Path, lines: list[str], value: Any
 ) -> None:
@@ -449,6 +449,29 @@ def test_memory_that_is_no_number_of_bytes_is_refused(
             attempt["peak_bytes"] = value
 
     number = next(i for i, line in enumerate(lines, 1) if '"kind":"run"' in line)
+    refused(tmp_path, rewritten(lines, change), f"line {number}", "upgrade dfgctl")
+
+
+@pytest.mark.parametrize("name", ["pack_size", "resumed_step", "step"])
+@pytest.mark.parametrize("value", [-1, 1.5, "one", None, 2**31])
+def test_what_no_column_of_whole_numbers_can_hold_is_refused(
+    tmp_path: Path, lines: list[str], name: str, value: Any
+) -> None:
+    def change(kind: str, data: dict[str, Any]) -> None:
+        for attempt in data["attempts"] if kind == "run" else ():
+            for holder in attempt["evaluations"] if name == "step" else (attempt,):
+                holder[name] = value
+
+    number = next(i for i, line in enumerate(lines, 1) if '"kind":"run"' in line)
+    refused(tmp_path, rewritten(lines, change), f"line {number}", "upgrade dfgctl")
+
+
+def test_a_source_with_too_many_classes_is_refused(tmp_path: Path, lines: list[str]) -> None:
+    def change(kind: str, data: dict[str, Any]) -> None:
+        if kind == "source":
+            data["classes"] = 2**31
+
+    number = next(i for i, line in enumerate(lines, 1) if '"kind":"source"' in line)
     refused(tmp_path, rewritten(lines, change), f"line {number}", "upgrade dfgctl")
 
 

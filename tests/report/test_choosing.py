@@ -61,12 +61,32 @@ def test_a_row_without_finished_runs_is_never_shown(make_run: Any) -> None:
         ({}, "on digits: train some with dfgctl run digits"),
         ({"methods": ["delta"]}, "of delta on digits: .*run digits --method delta"),
         ({"ratio": "40:1"}, "with the imbalance 40:1: .*run digits --imbalance 40:1"),
-        ({"majority": 3}, "with 3 majority classes: .*run digits --majority 3"),
+        ({"majority": 3}, "with 3 majority classes: .*run digits --majority 3$"),
+        ({"majority": 0}, "with no majority classes: .*run digits --imbalance 1:1$"),
+        (
+            {"majority": 1, "protocol": "released"},
+            "with 1 majority class and the protocol released: .*--majority 1 --protocol released$",
+        ),
     ],
 )
 def test_without_runs_it_is_said_what_to_run(asked: dict[str, Any], words: str) -> None:
     with pytest.raises(NothingToShowError, match=words):
         choose([], DIGITS, **asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"majority": 99}, "99 majority classes of 10 leave no imbalance: --majority takes 1 to 9"),
+        ({"majority": 0, "ratio": "10:1"}, "At 10:1 there are majority classes: leave --majority"),
+        ({"majority": 2, "ratio": "1:1"}, "At 1:1 there are no majority classes"),
+        ({"protocol": "releasd"}, "did you mean 'released'"),
+    ],
+)
+def test_what_no_run_can_have_is_refused(asked: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        choose([], DIGITS, **asked)
+    assert "dfgctl run" not in str(caught.value)
 
 
 def test_waiting_runs_are_told(make_run: Any) -> None:

@@ -134,7 +134,7 @@ def test_what_is_missing_is_said_with_the_command(make_run: Any) -> None:
         pairs(runs, DIGITS, METHODS, kept)
     assert str(caught.value).endswith(
         "with combination {0,4} and seed 0 on digits there is none of delta. Train with dfgctl run "
-        'digits --imbalance 10:1 --combinations "0,4" --seed 0 --repeats 1 --method delta'
+        'digits --combinations "0,4" --seed 0 --repeats 1 --method delta'
     )
     with pytest.raises(NothingToShowError) as caught:
         pairs([make_run()], DIGITS, RHOS, kept, without="dfg.rho")
@@ -142,6 +142,26 @@ def test_what_is_missing_is_said_with_the_command(make_run: Any) -> None:
     balanced = make_run("dfg", ratio="1:1", combination=(), seed=3)
     with pytest.raises(NothingToShowError, match=r"seed 3 on digits .* --imbalance 1:1 --seed 3 "):
         pairs([balanced], DIGITS, METHODS, kept)
+
+
+def test_the_command_for_a_missing_run_has_the_settings_of_its_pair(make_run: Any) -> None:
+    how: dict[str, Any] = {"steps": 50, "eval_every": 25, "validation": 0.1, "source": "mnist"}
+    eight = {"majority": 8, "combination": tuple(range(8))}
+    changed = {"dfg.rho": 0.0, "dfg.delta": 0.5}
+    run = make_run(changed=changed, protocol="released", numerics="bf16", **how, **eight)
+    with pytest.raises(NothingToShowError) as caught:
+        pairs([run], DIGITS, RHOS, kept, without="dfg.rho")
+    assert str(caught.value).endswith(
+        "dfgctl run digits --majority 8 --source mnist --protocol released --precision bf16 "
+        "--steps 50 --eval-every 25 --validation 0.1 --set dfg.delta=0.5 "
+        '--combinations "0,1,2,3,4,5,6,7" --seed 0 --repeats 1 --method dfg --set dfg.rho=0.75'
+    )
+
+
+def test_the_command_names_a_source_though_original_has_none(make_run: Any) -> None:
+    runs = [make_run("original"), make_run("dfg", source="mnist")]
+    with pytest.raises(NothingToShowError, match=r"digits --source mnist .* --method delta$"):
+        pairs(runs, DIGITS, METHODS, kept)
 
 
 def test_without_any_run_all_are_trained() -> None:

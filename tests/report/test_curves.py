@@ -118,7 +118,7 @@ def test_the_data_has_a_row_for_each_run_quantity_and_step(two: Any) -> None:
 
 
 def test_without_evaluations_it_is_said_what_to_run(two: Any) -> None:
-    with pytest.raises(NothingToShowError, match="dfgctl run digits --force"):
+    with pytest.raises(NothingToShowError, match=r"dfgctl run digits --method .* --force$"):
         draw(two[0], {})
 
 

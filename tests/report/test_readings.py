@@ -35,12 +35,13 @@ def switched(run: Any, *switches: str, reading: str = "released") -> Any:
 def both(make_run: Any, method: str = "dfg", **fields: Any) -> list[Any]:
     """Three pairs of both protocols: the last differ by 10, 20 and 30 points."""
     made = []
-    for i, accuracy in enumerate((0.5, 0.5, 0.5)):
-        made.append(make_run(method, accuracy, seed=i, **fields))
-        last = accuracy + 0.1 * (i + 1)
+    for i in range(3):
+        own = {"combination": (i, 4), "seed": i, **fields}
+        made.append(make_run(method, 0.5, **own))
+        last = 0.5 + 0.1 * (i + 1)
         best = {"accuracy_best": last + 0.05}
         other = {"protocol": "released", "metrics": best, "source_identity": "9" * 64}
-        made.append(make_run(method, last, seed=i, **{**fields, **other}))
+        made.append(make_run(method, last, **{**own, **other}))
     return made
 
 
@@ -54,7 +55,7 @@ def test_differences_are_paired_and_have_a_t_interval(make_run: Any) -> None:
     assert last.difference is not None
     assert last.difference.n == 3
     assert last.difference.mean == pytest.approx(0.2)
-    assert last.difference.interval == (
+    assert last.difference.interval() == (
         pytest.approx(0.2 - 0.2484138, abs=1e-6),
         pytest.approx(0.2 + 0.2484138, abs=1e-6),
     )
@@ -71,7 +72,7 @@ def test_each_reading_is_shown_at_its_own_selection_and_at_the_last(make_run: An
         "Compared": ["DFG", "protocol released", "source glyphs"],
         "Paper": ["50.00 ± 0.00", "last", "n = 3"],
         "Other": ["70.00 ± 10.00", "last", "n = 3"],
-        "Difference": ["+20.00", "-4.84 to +44.84", "pairs = 3"],
+        "Difference": ["+20.00", "-4.84 to +44.84", "n = 3"],
     }
     assert [r["difference"] for r in made.records] == [pytest.approx(0.25), pytest.approx(0.2)]
     (note,) = [n for n in made.notes if n.startswith("What protocol released")]
@@ -105,7 +106,7 @@ def test_single_switches_are_rows_of_their_own_with_what_they_are(make_run: Any)
         ["DFG", "F04=released, F05=released", "source glyphs"],
         ["DFG", "F05=released", "Where the weight enters (Eq. 9)", "source glyphs"],
     ]
-    assert cells(made, 0)["Difference"] == ["-10.00", "no interval", "pairs = 1"]
+    assert cells(made, 0)["Difference"] == ["-10.00", "no interval", "n = 1"]
     assert any(n.startswith("F05, Where the weight enters") for n in made.notes)
     assert any("Released: after the last batch norm." in n for n in made.notes)
 
@@ -134,10 +135,34 @@ def test_a_switch_of_protocol_released_read_as_the_paper_is_told(make_run: Any) 
 
 
 def test_differences_that_are_all_the_same_have_no_interval(make_run: Any) -> None:
-    runs = [make_run(accuracy=0.5, seed=i) for i in range(3)]
-    runs += [switched(make_run(accuracy=0.5, seed=i), "F14") for i in range(3)]
+    runs = [make_run(accuracy=0.1 * i, combination=(0, i)) for i in (1, 2, 3)]
+    others = [(0.1 * i + 0.1, (0, i)) for i in (1, 2, 3)]
+    runs += [switched(make_run(accuracy=a, combination=c), "F14") for a, c in others]
     made = table(runs)
-    assert cells(made, 1)["Difference"] == ["+0.00", "all the same", "pairs = 3"]
+    assert cells(made, 1)["Difference"] == ["+10.00", "all the same", "n = 3"]
+
+
+def test_seeds_are_averaged_within_a_combination(make_run: Any) -> None:
+    gains = {((0, 4), 0): 0.1, ((0, 4), 1): 0.3, ((1, 7), 0): 0.3, ((1, 7), 1): 0.5}
+    runs = [make_run(combination=c, seed=s) for c, s in gains]
+    runs += [
+        switched(make_run(accuracy=0.5 + gain, combination=c, seed=s), "F05")
+        for (c, s), gain in gains.items()
+    ]
+    made = table(runs)
+    # 0.2 and 0.4: mean 0.3, deviation 0.1414, so 0.1 times t(0.975; 1) = 12.7062 each way.
+    assert cells(made, 0)["Difference"] == ["+30.00", "-97.06 to +157.06", "n = 2", "4 pairs"]
+    (record,) = made.records
+    assert (record["units"], record["unit"], record["pairs"]) == (2, "combination", 4)
+    assert "Seeds are averaged within a combination first" in made.caption
+
+
+def test_without_majority_classes_each_seed_counts(make_run: Any) -> None:
+    balanced = {"ratio": "1:1", "majority": 0, "combination": ()}
+    runs = [make_run(accuracy=0.5, seed=i, **balanced) for i in range(3)]
+    runs += [switched(make_run(accuracy=0.6, seed=i, **balanced), "F05") for i in range(3)]
+    (record,) = table(runs).records
+    assert (record["units"], record["unit"], record["pairs"]) == (3, "seed", 3)
 
 
 def test_runs_that_differ_in_more_are_not_compared(make_run: Any) -> None:
@@ -181,7 +206,7 @@ def test_what_is_no_number_is_left_out(make_run: Any) -> None:
     runs.append(make_run(accuracy=float("nan"), seed=2))
     made = table(runs, select=Select.last)
     assert cells(made, 0)["Paper"] == ["50.00 ± 0.00", "last", "n = 2"]
-    assert cells(made, 0)["Difference"][2] == "pairs = 2"
+    assert cells(made, 0)["Difference"][2] == "n = 2"
 
 
 def test_where_there_is_nothing_to_compare_it_says_what_to_run(make_run: Any) -> None:

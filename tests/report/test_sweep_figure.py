@@ -1,5 +1,6 @@
 """What a figure of a sweep says: the paper's statements, the jumps, and which runs it shows."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -101,6 +102,31 @@ def test_the_data_has_a_row_for_each_run(make_run: Any) -> None:
     assert list(drawn.data.run) == list(drawn.runs)
     assert len(drawn.data) == 8
     assert tuple(drawn.data.iloc[1]) == (0.0, 0.52, "0 4", 1, points.runs[0.0][1])
+
+
+def test_each_run_can_be_counted_though_it_lies_on_the_mean_or_on_another(make_run: Any) -> None:
+    runs = [
+        make_run(accuracy=0.5, changed={"dfg.delta": value}, seed=seed)
+        for value in VALUES["delta"]
+        for seed in range(5)
+    ]
+    (axes,) = draw(sensitivity("delta", runs, recipes.load("digits"))).figure.axes
+    found = {line.get_label(): line for line in axes.lines}
+    one, mean = found["one run"], found["mean"]
+    assert one.get_zorder() > mean.get_zorder()
+    assert one.get_color() != mean.get_markerfacecolor()
+    places = sorted(one.get_xdata())
+    assert len(set(places)) == len(runs)
+    for value, own in zip(VALUES["delta"], zip(*[iter(places)] * 5, strict=True), strict=True):
+        assert min(VALUES["delta"], key=lambda v: abs(v - own[0])) == value
+        assert sum(own) / 5 == pytest.approx(value)
+
+
+def test_what_was_left_out_is_said_wherever_the_figure_is_shown(make_run: Any) -> None:
+    points = swept(make_run)
+    end = "with another source, imbalance or settings."
+    assert draw(replace(points, left_out=1)).said[-1] == f"Left out: 1 group of runs {end}"
+    assert draw(replace(points, left_out=2)).said[-1] == f"Left out: 2 groups of runs {end}"
 
 
 def test_values_without_room_are_marked_without_a_name(make_run: Any) -> None:

@@ -13,7 +13,10 @@ from dfgctl.report.view import Filters
     [
         (Filters(), "There are no runs yet", "dfgctl run digits"),
         (Filters(("svhn",)), "no runs of svhn yet", "dfgctl run svhn"),
-        (Filters(majority=8), "with 8 majority classes", "--imbalance 10:1 --majority 8"),
+        (Filters(majority=8), "with 8 majority classes", "digits --majority 8"),
+        (Filters(majority=1), "with 1 majority class yet", "digits --majority 1"),
+        (Filters(("fmnist",), 8), "of fmnist", "fmnist --majority 8"),
+        (Filters(("stl10",), 8), "of stl10", "stl10 --imbalance 10:1 --majority 8"),
         (Filters(majority=0), "with no majority classes", "digits --imbalance 1:1"),
         (Filters(protocol="released"), "with the protocol released", "--protocol released"),
         (Filters(("svhn",), source="mnist"), "with the source mnist", "svhn --source mnist"),
@@ -24,6 +27,11 @@ def test_the_command_trains_what_is_missing(filters: Filters, says: str, command
         filters.passed([])
     assert says in str(caught.value)
     assert str(caught.value).endswith(command)
+
+
+def test_what_no_run_can_have_is_refused() -> None:
+    with pytest.raises(InputError, match=r"99 majority classes of 10 .*: --majority takes 1 to 9"):
+        Filters(majority=99).passed([])
 
 
 @pytest.mark.parametrize("filters", [Filters(protocol="releasd"), Filters(source="glyfs")])

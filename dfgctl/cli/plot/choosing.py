@@ -69,16 +69,11 @@ def chosen(
         InputError: there are none, or of several data sets.
     """
     from dfgctl import templates
-    from dfgctl.errors import UnknownNameError
-    from dfgctl.ledger import PROTOCOLS
     from dfgctl.report.choosing import choose
 
-    if protocol is not None and protocol not in PROTOCOLS:
-        raise UnknownNameError("protocol", protocol, PROTOCOLS)
     store = open_registry(where)
     runs = store.runs() if store else []
     check_methods(methods, runs)
     trained = sorted({run.spec.dataset for run in runs})
     recipes = templates.recipes_of(runs, [dataset] if dataset else trained or ["digits"])
-    runs = [run for run in runs if protocol in (None, run.spec.protocol)]
-    return choose(runs, recipes, methods, ratio, majority), store
+    return choose(runs, recipes, methods, ratio, majority, protocol), store

@@ -78,8 +78,3 @@ def _sensitivity(
     (points,) = found.values()
     err().print(f"{escape(points.title)} ({points.ratio}), {points.axis}:")
     keep(draw(points), output, data, store)
-    if points.left_out:
-        err().print(
-            f"Left out: {points.left_out} groups of runs with another source, imbalance or "
-            "settings."
-        )

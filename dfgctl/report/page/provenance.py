@@ -11,6 +11,9 @@ from dfgctl.report.table import Cell, Column, Table
 TREES = {True: "changed", False: "clean", None: "unknown"}
 """What a checkout was like, by the provenance's ``dirty``."""
 
+NAMED = 5
+"""Runs of changed trees that are named, before the rest are counted."""
+
 COLUMNS = (
     *(Column("Commit", "label"), Column("Tree"), Column("dfgctl"), Column("Python")),
     *(Column("Packages"), Column("Machine"), Column("Device"), Column("Runs")),
@@ -40,9 +43,9 @@ def make(runs: Sequence[Run], makings: Mapping[str, Attempt]) -> Table:
     changed = sorted(i for record in records if record["dirty"] for i in record["runs"])
     notes = []
     if changed:
-        notes.append(
-            f"From a tree with changes that no commit has: {', '.join(i[:SHORT] for i in changed)}."
-        )
+        named = ", ".join(i[:SHORT] for i in changed[:NAMED])
+        more = f" and {len(changed) - NAMED:,} more" if len(changed) > NAMED else ""
+        notes.append(f"From a tree with changes that no commit has: {named}{more}.")
     return Table(
         name="provenance",
         title="Provenance",

@@ -136,6 +136,16 @@ def test_provenance_has_a_row_for_what_was_made_alike(make_run: Any, attempt: An
     assert list(table.notes) == [f"From a tree with changes that no commit has: {runs[2].id[:10]}."]
 
 
+def test_many_runs_of_changed_trees_are_counted(make_run: Any, attempt: Any) -> None:
+    runs = [make_run(seed=i) for i in range(1007)]
+    table = provenance.make(runs, {run.id: attempt(0, dirty=True) for run in runs})
+    (note,) = table.notes
+    named = sorted(run.id[:10] for run in runs)[:5]
+    assert (
+        note == f"From a tree with changes that no commit has: {', '.join(named)} and 1,002 more."
+    )
+
+
 def test_provenance_of_nothing_says_what_to_run(make_run: Any) -> None:
     with pytest.raises(NothingToShowError, match="dfgctl worker"):
         provenance.make([make_run(accuracy=None)], {})
