@@ -261,7 +261,8 @@ def test_without_a_name_a_plot_lies_beside_the_registry(cli: Cli, trained: Any) 
 def test_a_plot_without_runs_says_what_to_run(cli: Cli, trained: Any, tmp_path: Path) -> None:
     result = cli("plot", "delta", "-o", tmp_path / "delta.png")
     assert result.code == 2
-    assert "dfgctl run digits --method dfg --set dfg.delta=0,0.5" in result.err
+    assert "dfgctl run digits --steps 3" in result.err  # as the runs there are
+    assert "--method dfg --set dfg.delta=0,0.5" in result.err
     assert not (tmp_path / "delta.png").exists()
 
 
