@@ -26,7 +26,6 @@ from dfgctl.data.imbalance import Ratio, class_counts, combination_at
 from dfgctl.data.views import VIEWS
 from dfgctl.errors import DfgctlError
 from dfgctl.ledger import readings_of
-from dfgctl.lookup import METHODS
 from dfgctl.recipe import Recipe
 from dfgctl.records import RunSpec
 from dfgctl.settings import METHOD_SECTIONS
@@ -115,7 +114,7 @@ class Contest:
         ratio = Ratio.parse(spec.ratio)
         counts = class_counts(available.tolist(), spec.combination, ratio, spec.majority_count)
         source = None
-        if METHODS[spec.method].needs_source:
+        if spec.source_identity is not None:
             source = random_source(spec.backbone, readings_of(spec), len(counts))
         if not contender.plain:
             cpu = torch.device("cpu")

@@ -24,10 +24,10 @@ from typing import Any
 
 from dfgctl import processor, provenance
 from dfgctl import recipe as recipes
+from dfgctl.contenders import BUILT_IN
 from dfgctl.data.catalog import DATASETS
 from dfgctl.data.manifest import ChecksumCache, manifest, missing_files
 from dfgctl.errors import DfgctlError, InputError
-from dfgctl.records import METHODS
 
 
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
@@ -40,7 +40,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     names = [name for name in recipes.names() if recipes.load(name).backbone == "lenet5"]
     add("--dataset", choices=names, help="default: fmnist where it is, else digits")
     add("--data-dir", type=Path, default=where, help="default: $DFGCTL_DATA, else data")
-    add("--method", choices=list(METHODS), default="dfg", help="default: dfg")
+    add("--method", choices=list(BUILT_IN), default="dfg", help="default: dfg")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting")
     add("--steps", type=int, default=20, help="of a round; for dfg whole cycles of n_C2 [20]")
     add("--rounds", type=int, default=5, help="[5]")

@@ -45,6 +45,7 @@ class ClassifierCard:
         resize: pictures are brought to this height and width by bilinear interpolation,
         pad: then get this many black pixels on each side,
         crop: then their centre of this height and width is taken.
+        cosine: whether the head compares directions alone; files of older dfgctls do not say.
     """
 
     run: str
@@ -59,6 +60,7 @@ class ClassifierCard:
     resize: int
     pad: int
     crop: int
+    cosine: bool = False
 
     def view(self) -> View:
         """Return how pictures are read, before they are padded and cropped."""
@@ -76,7 +78,11 @@ class Classifier(nn.Module):
     def __init__(self, card: ClassifierCard, state: Mapping[str, Tensor]) -> None:
         super().__init__()
         network = backbone(
-            card.backbone, card.split, Readings(frozenset(card.released)), card.bounded
+            card.backbone,
+            card.split,
+            Readings(frozenset(card.released)),
+            card.bounded,
+            card.cosine,
         )
         self.card = card
         self.E, self.C = network.extractor(), network.classifier(len(card.classes))
@@ -117,7 +123,7 @@ def of_run(run: Run, weights: Path, classes: tuple[str, ...]) -> Classifier:
             "--force."
         )
     spec = run.spec
-    network, readings = backbone_of(spec), readings_of(spec)
+    network, readings, method = backbone_of(spec), readings_of(spec), method_of(spec)
     view = VIEWS[spec.backbone]
     info = DATASETS.get(spec.dataset)
     pad = PADDING if info is not None and isinstance(info.files, IdxFiles) else 0
@@ -128,13 +134,14 @@ def of_run(run: Run, weights: Path, classes: tuple[str, ...]) -> Classifier:
         method=spec.method,
         backbone=spec.backbone,
         split=network.split,
-        bounded=method_of(spec).bounded,
+        bounded=method.bounded,
         released=tuple(sorted(readings.released)),
         classes=classes,
         channels=view.channels,
         resize=view.stored - 2 * pad,
         pad=pad,
         crop=view.stored if uncropped else view.crop,
+        cosine=method.cosine,
     )
     try:
         state = {n: t for n, t in read(weights).items() if n.startswith(("E.", "C."))}

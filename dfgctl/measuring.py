@@ -11,7 +11,7 @@ import torch
 
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.devices import Meter
-from dfgctl.lookup import METHODS, backbone_of
+from dfgctl.lookup import CLASSES, backbone_of
 from dfgctl.methods.base import SourceWeights
 from dfgctl.phases import Phase, phases
 from dfgctl.records import RunSpec
@@ -47,12 +47,12 @@ def shortened(spec: RunSpec) -> RunSpec:
     heads of a source network are trained for one epoch.
     """
     settings = {name: dict(values) for name, values in spec.settings.items()}
-    if spec.method in METHODS and "dfg" in settings:
+    if spec.method in CLASSES and "dfg" in settings:
         chunk = backbone_of(spec).weight_chunk
         settings["dfg"]["weight_images"] = min(
             settings["dfg"].get("weight_images", 0) or chunk, chunk
         )
-    if spec.method in METHODS and "reg" in settings:
+    if spec.method in CLASSES and "reg" in settings:
         settings["reg"]["head_epochs"] = 1
     return replace(spec, settings=settings)
 

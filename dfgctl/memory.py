@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dfgctl.contenders import BUILT_IN
 from dfgctl.ledger import readings_of
-from dfgctl.records import METHODS, RunSpec, digest
+from dfgctl.records import RunSpec, digest
 
 MARGIN = 0.08
 """Share of the free memory that is left alone: allocators split it, and drivers take some."""
@@ -162,10 +163,13 @@ def kind_of(spec: RunSpec) -> str:
     """Return the digest of what decides how much memory a run takes, and how long its steps last.
 
     That is its group (see ``RunSpec.group``) less what changes values only: steps, the imbalance,
-    the source's weights, and the rates, weights and thresholds of our own methods.
+    the source's weights, and the rates, weights and thresholds of our own methods. The imbalance
+    decides how many features ``smote`` holds.
     """
+    imbalance = {"ratio": spec.ratio, "majority_count": spec.majority_count}
     return digest(
         {
+            **(imbalance if spec.method == "smote" else {}),
             "method": spec.method,
             "backbone": spec.backbone,
             "source": spec.source,
@@ -173,7 +177,7 @@ def kind_of(spec: RunSpec) -> str:
             "validation": spec.validation,
             "data": spec.data_digest,
             "settings": {
-                name: _deciding(values) if spec.method in METHODS else dict(values)
+                name: _deciding(values) if spec.method in BUILT_IN else dict(values)
                 for name, values in spec.settings.items()
                 if name not in ("source", "fidelity")
             },

@@ -75,8 +75,9 @@ def stretches(spec: RunSpec) -> tuple[tuple[Stretch, ...], Stretch | None]:
     """Return the stretches of a run, and the rare steps that cost more, if there are any.
 
     DFG's work repeats after lcm(n_C1, n_C2) steps, apart from the updates of the filter weights;
-    where those are as frequent, they are part of the cycle. DIFA has three stages. A method of
-    one's own is taken to do the same in each step. A fall of the learning rates changes no work.
+    where those are as frequent, they are part of the cycle. DIFA has three stages, ``crt`` and
+    ``smote`` have two, of which the second begins with a step that costs more. A method of one's
+    own is taken to do the same in each step. A fall of the learning rates changes no work.
     """
     steps = spec.steps
     own = spec.settings.get(spec.method, {})
@@ -85,6 +86,12 @@ def stretches(spec: RunSpec) -> tuple[tuple[Stretch, ...], Stretch | None]:
         bounds = list(zip([0, *ends], [*ends, steps], strict=True))
         stages = [Stretch(f"stage {i}", a + 1, b, 1, b - a) for i, (a, b) in enumerate(bounds)]
         return tuple(stage for stage in stages if stage.count), None
+    if spec.method in ("crt", "smote") and steps > 2:
+        end = min(round(steps * own["share_1"]), steps - 1)
+        first = Stretch("stage 1", 1, end, 1, end)
+        second = Stretch("stage 2", end + 2, steps, 1, steps - end - 1)
+        begin = Stretch("new head", end + 1, end + 1, 1, 1)
+        return tuple(stage for stage in (first, second) if stage.count), begin
     if spec.method == "dfg":
         n_W = own["n_W"]
         cycle = min(steps, math.lcm(own["n_C1"], own["n_C2"]))

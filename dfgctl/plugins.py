@@ -16,16 +16,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dfgctl.contenders import BUILT_IN, METHODS, SOURCE
 from dfgctl.errors import InputError, UnknownNameError
-from dfgctl.records import METHODS, Settings, canonical
-from dfgctl.settings import METHOD_SECTIONS, SHARED_SECTIONS, TRAINING_SECTIONS, TrainingSettings
+from dfgctl.records import Settings, canonical
+from dfgctl.settings import (
+    METHOD_SECTIONS,
+    SHARED_SECTIONS,
+    TRAINING_SECTIONS,
+    Section,
+    TrainingSettings,
+)
 
 GROUP = "dfgctl.methods"
 """The entry points' group."""
 
 RESERVED = {
-    *(*METHODS, *SHARED_SECTIONS, "imbalance", "run", "source", "fidelity", "network", "code"),
-    "numerics",
+    *(*BUILT_IN, *SHARED_SECTIONS, "imbalance", "run", "source", "fidelity", "network", "code"),
+    *("numerics", "init", "tuned"),
 }
 """Names that a method of one's own cannot have: they are sections of settings."""
 
@@ -39,7 +46,7 @@ class MethodInfo:
         title: its name in tables.
         sections: the sections that it reads, its own first.
         settings: the class of its own section.
-        needs_source: whether it starts from a source network.
+        needs_source: whether it always starts from a source network; see ``starts_from_source``.
         code: what of one's own code a run's identity holds; empty for ours.
     """
 
@@ -50,6 +57,10 @@ class MethodInfo:
     needs_source: bool
     code: Mapping[str, Any] = field(default_factory=dict)
 
+    def starts_from_source(self, own: Section) -> bool:
+        """Say whether it starts from a source network with these settings of its own section."""
+        return self.needs_source or getattr(own, "init", None) == SOURCE
+
 
 def find(name: str) -> MethodInfo:
     """Return a method by its id, its entry point's name, or ``package.module:Class``.
@@ -58,18 +69,18 @@ def find(name: str) -> MethodInfo:
         UnknownNameError: there is none of that name.
         InputError: one's own code cannot be imported, or is no method.
     """
-    if name in METHODS:
+    if name in BUILT_IN:
         return MethodInfo(
             name=name,
-            title=METHODS[name],
+            title=BUILT_IN[name],
             sections=METHOD_SECTIONS[name],
             settings=TRAINING_SECTIONS[name],
-            needs_source=name != "original",
+            needs_source=name in METHODS and name != "original",
         )
     if ":" not in name:
         points = {p.name: f"{p.module}:{p.attr}" for p in entry_points(group=GROUP)}
         if name not in points:
-            raise UnknownNameError("method", name, [*METHODS, *points])
+            raise UnknownNameError("method", name, [*BUILT_IN, *points])
         name = points[name]
     return _described(name, load(name))
 

@@ -6,21 +6,36 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AllowInfNan, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    AllowInfNan,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from dfgctl.contenders import RIVALS
 from dfgctl.data.catalog import DATASETS, dataset
 from dfgctl.data.imbalance import Ratio
 from dfgctl.errors import InputError, SettingError, UnknownNameError, nearest
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.records import RunSpec
 from dfgctl.settings import (
+    BalancedSettings,
+    CbLossSettings,
+    CrtSettings,
     DeltaSettings,
     DfgSettings,
     DifaSettings,
     FinetuneSettings,
+    LdamSettings,
+    LogitAdjustSettings,
     OriginalSettings,
     RegSettings,
     Section,
+    SmoteSettings,
     SourceSettings,
 )
 
@@ -94,8 +109,25 @@ class Recipe(Section):
     reg: RegSettings
     difa: DifaSettings
     dfg: DfgSettings
+    balanced: BalancedSettings
+    cbloss: CbLossSettings
+    logitadjust: LogitAdjustSettings
+    ldam: LdamSettings
+    crt: CrtSettings
+    smote: SmoteSettings
     tuning: TuningSettings | None = None
     cost: CostSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rivals_are_like_original(cls, content: Any) -> Any:
+        """Take from ``original`` what a rival's section leaves out."""
+        plain = content.get("original") if isinstance(content, Mapping) else None
+        if not isinstance(plain, Mapping):
+            return content
+        given = {rival: content.get(rival, {}) for rival in RIVALS}
+        tables = {r: {**plain, **own} for r, own in given.items() if isinstance(own, Mapping)}
+        return {**content, **given, **tables}
 
     def section(self, name: str) -> Section:
         """Return a section by its name."""
@@ -138,6 +170,7 @@ SETTABLE = (
     "reg",
     "difa",
     "dfg",
+    *RIVALS,
 )
 """Sections that ``--set`` may change, beside ``fidelity`` and those of one's own methods."""
 
@@ -253,44 +286,6 @@ def parse_values(key: str, text: str, extra: Extra | None = None) -> list[Any]:
     if len(set(values)) != len(values):
         raise SettingError(f"--set {key} names a value twice: name each once.")
     return values
-
-
-def departures(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return where a run's settings differ from the recipe's, as ``section.key=value``.
-
-    A method of one's own is held against its own defaults, and a switch of the ledger against the
-    run's protocol.
-    """
-    code = settings.get("code", {})
-    found = []
-    for section, values in settings.items():
-        if section == "code":
-            continue
-        if section == "network":
-            found.append(f"split {values['split']}")
-            continue
-        if section == "numerics":
-            found.append(f"precision {values['precision']}")
-            continue
-        base: Mapping[str, Any]
-        late: Mapping[str, Any] = {}
-        if section in SETTABLE:
-            base, late = recipe.section(section).values(), model_of(section).late()
-        else:
-            base = code["defaults"] if code and section != "fidelity" else {}
-        found += [
-            f"{section}.{name}={value if isinstance(value, str) else exact(value)}"
-            for name, value in {**late, **values}.items()
-            if value != base.get(name)
-        ]
-    return found
-
-
-def exact(value: object) -> str:
-    """Write a setting's value as short as it can be without becoming another one."""
-    if isinstance(value, float) and float(f"{value:g}") == value:
-        return f"{value:g}"
-    return repr(value)
 
 
 def model_of(section: str) -> type[Section]:

@@ -8,15 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from dfgctl import RESULTS_VERSION
-
-METHODS: Mapping[str, str] = {
-    "original": "Original",
-    "finetune": "Fine-tuning",
-    "delta": "DELTA",
-    "difa": "DIFA + cMWGAN",
-    "dfg": "DFG",
-}
-"""The methods' ids and what the paper's tables call them, in the paper's order."""
+from dfgctl.contenders import contender
 
 AS_IS = "as-is"
 """The imbalance of data that is taken as it is."""
@@ -86,6 +78,11 @@ class RunSpec:
     settings: Settings
     data_digest: str
     results_version: int = RESULTS_VERSION
+
+    @property
+    def contender(self) -> str:
+        """Its method, with what it starts from where that can be chosen (``CONTENDERS``)."""
+        return contender(self.method, self.settings.get(self.method, {}).get("init", ""))
 
     @property
     def precision(self) -> str:

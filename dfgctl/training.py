@@ -17,7 +17,7 @@ from dfgctl.data.views import VIEWS
 from dfgctl.evaluation import Evaluator
 from dfgctl.events import Done, Evaluated, Event, Kept, Noted, Stepped
 from dfgctl.ledger import readings_of
-from dfgctl.lookup import backbone_of, method_of, sections_of
+from dfgctl.lookup import backbone_of, method_of, sections_of, source_backbone_of
 from dfgctl.methods.base import Context, SourceWeights
 from dfgctl.numerics import check_precision, numerics
 from dfgctl.pretraining import split_at
@@ -163,7 +163,7 @@ class Trainer:
             classes=self.classes,
             run_keys=keys,
             batches=batches,
-            source=split_at(source, self.backbone) if source else None,
+            source=split_at(source, source_backbone_of(first)) if source else None,
             readings=self.readings,
             first_batches=self._first_batches(data, batches, keys),
         )
@@ -256,7 +256,8 @@ class Trainer:
         Raises:
             StateError: the states do not fit the runs.
         """
-        step = self.state.restore(states)
+        with numerics(self.device, self.specs[0].precision):  # some of it is computed again
+            step = self.state.restore(states)
         self.stepper.forget()
         if not 0 < step < self.steps:
             raise StateError(f"step {step} is none of the first {self.steps - 1}")

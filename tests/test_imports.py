@@ -31,11 +31,21 @@ LAYERS = {
     2: ("methods",),
     1: (
         *("recipe", "setting_keys", "templates", "plugins", "pack", "networks", "losses"),
+        "rival_losses",
         *("attention", "clock", "data", "devices", "draws", "metrics", "memory", "numerics"),
-        "phases",
+        *("phases", "departures"),
     ),
     0: (
-        *("records", "errors", "seeding", "settings", "provenance", "processor", "ledger"),
+        *(
+            "contenders",
+            "records",
+            "errors",
+            "seeding",
+            "settings",
+            "provenance",
+            "processor",
+            "ledger",
+        ),
         "__init__",
     ),
 }
@@ -148,7 +158,8 @@ def test_records_and_errors_need_the_standard_library_only() -> None:
 
 
 def test_methods_never_import_each_other() -> None:
-    shared = {"dfgctl.methods", "dfgctl.methods.base", "dfgctl.methods.regulariser"}
+    names = ("base", "decoupled", "regulariser")
+    shared = {"dfgctl.methods", *(f"dfgctl.methods.{name}" for name in names)}
     methods = [m for m in of("methods") if m not in shared]
     assert len(methods) >= 4
     for module in of("methods"):

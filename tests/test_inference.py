@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,11 @@ VGG16 = replace(CARD, backbone="vgg16", channels=3)
 def random_state(card: ClassifierCard) -> dict[str, Tensor]:
     """Return weights of the size that training gives, and statistics that are not the first."""
     network = inference.backbone(
-        card.backbone, card.split, Readings(frozenset(card.released)), card.bounded
+        card.backbone,
+        card.split,
+        Readings(frozenset(card.released)),
+        card.bounded,
+        card.cosine,
     )
     torch.manual_seed(0)
     parts = {"E": network.extractor(), "C": network.classifier(len(card.classes))}
@@ -74,6 +78,7 @@ def cut(card: ClassifierCard, x: Tensor) -> Tensor:
 CARDS = {
     "lenet5": CARD,
     "difa": replace(CARD, bounded=True),
+    "ldam": replace(CARD, cosine=True),
     "released widths": replace(CARD, released=("F09",)),
     "padded": replace(CARD, resize=28, pad=2),
     "two classes": replace(CARD, classes=("0", "1")),
@@ -89,7 +94,7 @@ def test_probabilities_are_those_of_table_a1(name: str) -> None:
     state = random_state(card)
     x = pictures(card)
     found = Classifier(card, state).probabilities(x)
-    torch.testing.assert_close(found, lenet5(state, cut(card, x), card.bounded))
+    torch.testing.assert_close(found, lenet5(state, cut(card, x), card.bounded, card.cosine))
     torch.testing.assert_close(found.sum(1), torch.ones(3))
     assert found.std(0).min() > 1e-5  # the picture matters
 
@@ -207,7 +212,20 @@ def test_the_description_has_classes_and_preprocessing() -> None:
         "bounded": False,
         "released": (),
         "channels": 3,
+        "cosine": False,
     }
+
+
+def test_a_card_from_before_there_was_a_head_of_cosines_is_read(tmp_path: Path) -> None:
+    state, file = random_state(CARD), tmp_path / "older.safetensors"
+    card = {**asdict(CARD), "released": list(CARD.released), "classes": list(CARD.classes)}
+    del card["cosine"]
+    metadata = {"format": "pt", "dfgctl": json.dumps({"format": inference.FORMAT, "card": card})}
+    save_file(state, file, metadata)
+    again = load(file)
+    assert again.card == CARD
+    x = pictures(CARD)
+    assert torch.equal(again.probabilities(x), Classifier(CARD, state).probabilities(x))
 
 
 def test_a_file_without_a_card_is_refused(tmp_path: Path) -> None:
@@ -269,7 +287,7 @@ def onnx_of(tmp_path: Path) -> Callable[[Classifier], Callable[[Tensor], np.ndar
     return make
 
 
-@pytest.mark.parametrize("name", ["padded", "difa"])
+@pytest.mark.parametrize("name", ["padded", "difa", "ldam"])
 def test_onnx_gives_the_same_numbers_for_any_number_of_pictures(
     name: str, onnx_of: Callable[..., Any]
 ) -> None:

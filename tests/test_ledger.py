@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dfgctl import ledger
+from dfgctl.contenders import BUILT_IN, METHODS
 from dfgctl.data.catalog import DATASETS
 from dfgctl.data.manifest import ChecksumCache, manifest
 from dfgctl.dispatch import plan as plans
@@ -17,7 +18,7 @@ from dfgctl.dispatch.plan import Plan
 from dfgctl.errors import SettingError, UnknownNameError
 from dfgctl.ledger import LEDGER, PAPER_READINGS, SWITCHES, Readings
 from dfgctl.networks.catalog import BACKBONES
-from dfgctl.records import METHODS, RunSpec
+from dfgctl.records import RunSpec
 
 NUMBERS = (1, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 19, 23, 24, 27, 28, 29)
 SWITCH_IDS = [f"F{number:02d}" for number in NUMBERS]
@@ -85,7 +86,7 @@ def test_methods_and_backbones_of_rows_are_known() -> None:
         assert set(entry.backbones) <= set(BACKBONES)
 
 
-@pytest.mark.parametrize(("method", "backbone"), list(product(METHODS, BACKBONES)))
+@pytest.mark.parametrize(("method", "backbone"), list(product(BUILT_IN, BACKBONES)))
 def test_a_run_is_touched_by_the_switches_of_its_method_and_network(
     method: str, backbone: str
 ) -> None:
@@ -122,7 +123,7 @@ def test_a_protocol_that_there_is_not_is_named() -> None:
 @pytest.mark.parametrize("protocol", ledger.PROTOCOLS)
 def test_a_single_switch_departs_exactly_where_it_touches(protocol: str) -> None:
     other = "released" if protocol == "paper" else "paper"
-    for switch, method, backbone in product(SWITCH_IDS, METHODS, BACKBONES):
+    for switch, method, backbone in product(SWITCH_IDS, BUILT_IN, BACKBONES):
         chosen = ledger.readings(protocol, {switch: other})
         found = ledger.departing(chosen, protocol, method, backbone)
         assert found == ({switch: other} if switch in expected(method, backbone) else {})
@@ -154,7 +155,7 @@ def test_the_table_has_both_readings_and_the_default_of_every_row() -> None:
         assert row["default"] == ("paper" if entry.switch else "both")
         assert row["switch"] == entry.switch
     assert rows["F01"]["methods"] == ["dfg"]
-    assert rows["F14"]["methods"] == list(METHODS)
+    assert rows["F14"]["methods"] == list(BUILT_IN)
     assert rows["F09"]["backbones"] == ["lenet5"]
     assert rows["F14"]["backbones"] == list(BACKBONES)
 

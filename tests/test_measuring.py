@@ -20,7 +20,7 @@ from dfgctl.training import Trainer
 
 CPU = torch.device("cpu")
 COUNTS = (80, 8, 8, 8, 80, 8, 8, 8, 8, 8)
-METHODS = ("original", "finetune", "delta", "difa", "dfg")
+METHODS = ("original", "finetune", "delta", "difa", "dfg", "ldam", "smote")
 
 
 @pytest.fixture
@@ -76,6 +76,8 @@ def test_every_method_is_measured(
     expected = {
         "dfg": [1, 3, 2, 6, 4, 8, 300],
         "difa": [1, 2, 161, 162, 281, 282],
+        "ldam": [1, 2, 321, 322],
+        "smote": [1, 2, 361, 362, 363],
     }
     assert steps == expected.get(method, [1, 2])
 

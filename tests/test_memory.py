@@ -195,6 +195,13 @@ def test_what_decides_memory_or_time_makes_another_kind(other: dict[str, Any]) -
     assert kind_of(spec("dfg", **{"source": "glyphs", **other})) != kind_of(first)
 
 
+def test_the_imbalance_decides_how_many_features_smote_holds() -> None:
+    first = spec("smote")
+    assert kind_of(spec("smote", combination=(1, 2), seed=3)) == kind_of(first)
+    for other in ({"ratio": "40:1"}, {"majority_count": 60}, {"own": {"neighbours": 2}}):
+        assert kind_of(spec("smote", **other)) != kind_of(first)
+
+
 def test_the_shares_of_stages_decide_the_time() -> None:
     assert kind_of(spec("difa", own={"share_0": 0.1})) != kind_of(spec("difa"))
     assert kind_of(spec("difa", own={"lr": 0.5})) == kind_of(spec("difa"))

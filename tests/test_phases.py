@@ -19,6 +19,9 @@ def dfg(steps: int, **own: int) -> RunSpec:
     return spec("dfg", steps=steps, own={"n_C1": 2, "n_C2": 10, "n_W": 5000, **own})
 
 
+STAGED = (("difa", 90), ("crt", 90), ("smote", 20), ("crt", 3))
+
+
 def trainer(run: RunSpec) -> Trainer:
     counts = (3,) * 10
     data = random_pictures(counts, counts, VIEWS["lenet5"])
@@ -73,7 +76,10 @@ def test_difas_stages_are_the_methods_own(steps: int) -> None:
 
 @pytest.mark.parametrize(
     "run",
-    [dfg(400, n_W=100), dfg(600, n_W=4), dfg(300, n_C1=3, n_C2=4, n_W=50), spec("difa", steps=90)],
+    [
+        *(dfg(400, n_W=100), dfg(600, n_W=4), dfg(300, n_C1=3, n_C2=4, n_W=50)),
+        *(spec(method, steps=steps) for method, steps in STAGED),
+    ],
     ids=lambda run: run.method,
 )
 def test_each_cycle_has_the_phases_that_the_method_tells_of(run: RunSpec) -> None:

@@ -18,17 +18,17 @@ from typer.testing import CliRunner
 
 from dfgctl import plugins
 from dfgctl.cli import app
+from dfgctl.contenders import METHODS
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.catalog import DATASETS
 from dfgctl.data.manifest import ChecksumCache, manifest
+from dfgctl.departures import departures
 from dfgctl.dispatch import plan as plans
 from dfgctl.dispatch import request as requests
 from dfgctl.dispatch.plan import Plan
 from dfgctl.errors import InputError, SettingError, UnknownNameError
 from dfgctl.events import Done, Evaluated
 from dfgctl.lookup import backbone_of, method_of
-from dfgctl.recipe import departures
-from dfgctl.records import METHODS
 from dfgctl.settings import DfgSettings, OriginalSettings
 from dfgctl.training import Trainer, train
 
@@ -136,10 +136,10 @@ def test_ones_own_is_found_in_a_package(tmp_path: Path, write: Write) -> None:
 
 
 def test_ones_own_is_found_by_its_entry_point(installed: Callable[..., None]) -> None:
-    installed(Point("balanced", OWN))
-    assert plugins.find("balanced") == plugins.find(OWN)
-    with pytest.raises(UnknownNameError, match="did you mean 'balanced'"):
-        plugins.find("balance")
+    installed(Point("evenly", OWN))
+    assert plugins.find("evenly") == plugins.find(OWN)
+    with pytest.raises(UnknownNameError, match="did you mean 'evenly'"):
+        plugins.find("evenl")
 
 
 def test_no_entry_point_takes_the_place_of_ours(installed: Callable[..., None]) -> None:

@@ -11,8 +11,8 @@ import typer
 
 import dfgctl
 from dfgctl.cli import app
-from dfgctl.lookup import METHODS as CLASSES
-from dfgctl.records import METHODS
+from dfgctl.contenders import BUILT_IN
+from dfgctl.lookup import CLASSES
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,11 +58,11 @@ def test_readme_shows_the_method_of_ones_own_that_the_tests_train():
 
 def test_readme_lists_every_method():
     text = (ROOT / "README.md").read_text()
-    for name in METHODS:
+    for name in BUILT_IN:
         assert f"| `{name}` |" in text
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_each_methods_docstring_ends_in_its_departures(name):
     doc = inspect.getdoc(CLASSES[name])
     assert doc is not None

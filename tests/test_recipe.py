@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from dfgctl import recipe as recipes
+from dfgctl.contenders import RIVALS
 from dfgctl.data.catalog import DATASETS
+from dfgctl.departures import departures
 from dfgctl.errors import SettingError, UnknownNameError
 from dfgctl.recipe import Recipe
 from dfgctl.settings import METHOD_SECTIONS
@@ -305,29 +307,37 @@ def settings_of(recipe: Recipe, method: str) -> dict[str, dict[str, object]]:
 @pytest.mark.parametrize("method", METHOD_SECTIONS)
 def test_a_recipes_own_settings_depart_in_nothing(method: str) -> None:
     recipe = recipes.load("digits")
-    assert recipes.departures(recipe, settings_of(recipe, method)) == []
+    assert departures(recipe, settings_of(recipe, method)) == []
 
 
 def test_departures_name_each_changed_setting_that_the_method_reads() -> None:
     recipe = recipes.load("digits")
     changes = {"dfg.rho": 0.5, "dfg.n_W": 50, "reg.alpha": 0.0, "original.lr": 0.5}
     changed = recipe.with_settings(changes)
-    found = {m: recipes.departures(recipe, settings_of(changed, m)) for m in METHOD_SECTIONS}
+    found = {m: departures(recipe, settings_of(changed, m)) for m in METHOD_SECTIONS}
     assert found == {
         "original": ["original.lr=0.5"],
         "finetune": [],
         "delta": ["reg.alpha=0"],
         "difa": [],
         "dfg": ["dfg.n_W=50", "dfg.rho=0.5", "reg.alpha=0"],
+        **{rival: [] for rival in RIVALS},
     }
+
+
+def test_a_rivals_section_takes_from_original_what_it_leaves_out(edited) -> None:  # type: ignore[no-untyped-def]
+    recipe = edited("[finetune]", "[ldam]\nlr = 0.5\nmargin = 0.3\n\n[finetune]")
+    plain = recipe.original.values()
+    assert recipe.ldam.values().items() >= {**plain, "lr": 0.5, "margin": 0.3}.items()
+    assert recipe.balanced.values() == {**plain, "init": "random"}
 
 
 def test_two_values_never_depart_in_the_same_words() -> None:
     # Rows of a table are told apart by these words.
     recipe = recipes.load("digits")
     words = {
-        tuple(recipes.departures(recipe, {"dfg": {"rho": rho}}))
+        tuple(departures(recipe, {"dfg": {"rho": rho}}))
         for rho in (0.75, 0.7500001, 0.1234567, 0.1234568)
     }
     assert len(words) == 4
-    assert recipes.departures(recipe, {"dfg": {"rho": 0.7500001}}) != ["dfg.rho=0.75"]
+    assert departures(recipe, {"dfg": {"rho": 0.7500001}}) != ["dfg.rho=0.75"]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfgctl.records import METHODS, PRECISIONS, RunSpec, SourceSpec, canonical, digest
+from dfgctl.contenders import METHODS
+from dfgctl.records import PRECISIONS, RunSpec, SourceSpec, canonical, digest
 
 SPEC = RunSpec(
     dataset="digits",

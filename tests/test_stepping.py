@@ -24,17 +24,22 @@ from dfgctl.events import Noted
 from dfgctl.ledger import Readings
 from dfgctl.methods import dfg as dfg_module
 from dfgctl.methods.base import Method
+from dfgctl.methods.crt import Crt
 from dfgctl.methods.delta import Delta
 from dfgctl.methods.dfg import Dfg
 from dfgctl.methods.difa import Difa
 from dfgctl.methods.finetune import Finetune
+from dfgctl.methods.ldam import Ldam
 from dfgctl.methods.original import Original
+from dfgctl.methods.smote import Smote
 from dfgctl.state import Tally
 from dfgctl.stepping import CudaGraphs, Stepper, recorder_for
 from dfgctl.training import Trainer, train
 
 CPU = torch.device("cpu")
-PACKED = ("original-sgd", "finetune", "delta", "difa", "dfg-gated")
+PACKED = ("original-sgd", "finetune", "delta", "difa", "dfg-gated", "ldam", "smote")
+SWITCHING = ("dfg", "crt", "smote")
+"""Methods with steps that look at values, and so are done one by one."""
 
 
 def calls_of(made: Trainer, monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
@@ -62,9 +67,10 @@ def test_recorded_steps_leave_what_plain_ones_leave(digits, monkeypatch, case, r
 
     phases = [made.method.phase(n) for n in range(1, STEPS + 1)]
     eager = phases.count(None)
-    assert (eager > 0) == (made.specs[0].method == "dfg")
+    method = made.specs[0].method
+    assert (eager > 0) == (method in SWITCHING)
     kinds = set(phases) - {None}
-    assert len(kinds) == {"difa": 4, "dfg": 8}.get(made.specs[0].method, 2)
+    assert len(kinds) == {"difa": 4, "dfg": 8, "ldam": 3, "crt": 3, "smote": 3}.get(method, 2)
     assert tape.warmed == len(kinds)
     assert tape.recorded == sum(phases.count(kind) > 1 for kind in kinds)
     assert tape.replayed == STEPS - eager - tape.warmed - tape.recorded > 0
@@ -75,7 +81,7 @@ def test_recorded_steps_leave_what_plain_ones_leave(digits, monkeypatch, case, r
         assert replicas == 1 or updated.any(1).all() != updated.all()
 
 
-@pytest.mark.parametrize(("case", "replicas"), [("difa", 2), ("dfg-gated", 1)])
+@pytest.mark.parametrize(("case", "replicas"), [("difa", 2), ("dfg-gated", 1), ("smote", 2)])
 def test_checkpoints_of_recorded_steps_are_those_of_plain_ones(digits, monkeypatch, case, replicas):
     """Either way goes on from what the other has saved."""
     monkeypatch.setattr(dfg_module, "RELEASED_GATE", 2.0)
@@ -139,6 +145,9 @@ MADE: dict[str, Callable[..., Method]] = {
         section("difa", steps=11, n_D=1, units=8, batch_size=4, **{**SGD, "lr_decay_step": 2}),
     ),
     "dfg": lambda c: Dfg(c, section("dfg", **DFG, **SGD), REG),
+    "ldam": lambda c: Ldam(c, section("ldam", steps=11, **SGD)),
+    "crt": lambda c: Crt(c, section("crt", steps=11, share_1=0.6, init="source", **SGD)),
+    "smote": lambda c: Smote(c, section("smote", steps=11, share_1=0.6, **SGD)),
 }
 
 
@@ -150,7 +159,8 @@ MADE: dict[str, Callable[..., Method]] = {
 def test_dropout_batch_norms_and_momentum_go_on_in_recordings(
     monkeypatch, method, network, released, replicas
 ):
-    small = narrow(monkeypatch, network, "", Readings(frozenset(released)), method == "difa")
+    readings = Readings(frozenset(released))
+    small = narrow(monkeypatch, network, "", readings, method == "difa", method == "ldam")
     context = small_context(small, replicas)
     plain, recorded = MADE[method](context), MADE[method](context)
     one, other = (Tally(len(replicas), CPU) for _ in range(2))
@@ -229,7 +239,7 @@ class Looking(Original):
 
 
 def test_a_step_that_waits_for_the_device_is_not_recorded(digits, monkeypatch):
-    monkeypatch.setitem(lookup.METHODS, "original", Looking)
+    monkeypatch.setitem(lookup.CLASSES, "original", Looking)
     pack = specs("original", 1)
     made = trainer(pack, digits, Tape())
     assert_same(driven(trainer(pack, digits)), driven(made))
@@ -246,7 +256,7 @@ class Heir(Original):
 
 @pytest.mark.parametrize("kind", [own_method.BalancedDemo, Heir])
 def test_a_class_that_says_nothing_of_phases_is_never_recorded(digits, monkeypatch, kind):
-    monkeypatch.setitem(lookup.METHODS, "original", kind)
+    monkeypatch.setitem(lookup.CLASSES, "original", kind)
     made = trainer(specs("original", 1), digits, tape := Tape())
     driven(made)
     assert (tape.warmed, tape.recorded, tape.replayed) == (0, 0, 0)
@@ -271,9 +281,9 @@ class Alike(own_method.BalancedDemo):
 
 def test_a_method_of_ones_own_may_be_recorded(digits, monkeypatch):
     pack = specs("original", 2)
-    monkeypatch.setitem(lookup.METHODS, "original", own_method.BalancedDemo)
+    monkeypatch.setitem(lookup.CLASSES, "original", own_method.BalancedDemo)
     plain = driven(trainer(pack, digits))
-    monkeypatch.setitem(lookup.METHODS, "original", Alike)
+    monkeypatch.setitem(lookup.CLASSES, "original", Alike)
     assert_same(plain, driven(trainer(pack, digits, tape := Tape())))
     assert (tape.warmed, tape.recorded, tape.replayed) == (1, 1, STEPS - 2)
 
@@ -286,7 +296,7 @@ def test_steps_of_one_phase_have_the_same_losses(digits, monkeypatch):
         def step(self, step):
             return {f"loss {step}": torch.ones(self.replicas)}
 
-    monkeypatch.setitem(lookup.METHODS, "original", Fickle)
+    monkeypatch.setitem(lookup.CLASSES, "original", Fickle)
     made = trainer([spec(own={"batch_size": 8})], digits, Tape())
     for step in (1, 2, 3):
         made.step(step)
@@ -433,7 +443,7 @@ class TestOnGpu:
         assert not [n for n in (*launches, "cudaMemcpyAsync", "cudaMemsetAsync") if names[n]]
 
     def test_a_graph_that_fails_harms_nothing(self, digits, monkeypatch, steady):
-        monkeypatch.setitem(lookup.METHODS, "original", Looking)
+        monkeypatch.setitem(lookup.CLASSES, "original", Looking)
         pack = specs("original", 1)
         made = trainer(pack, digits, device="cuda", graphs=True)
         failed = driven(made)

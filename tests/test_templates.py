@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from dfgctl import recipe as recipes
 from dfgctl import templates
+from dfgctl.contenders import METHODS
 from dfgctl.data.catalog import DATASETS
+from dfgctl.departures import departures
 from dfgctl.errors import UnknownNameError
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.recipe import PicturesSettings
-from dfgctl.records import AS_IS, METHODS, Run, RunSpec
+from dfgctl.records import AS_IS, Run, RunSpec
 from dfgctl.templates import recipe_for, recipe_of, recipes_of, text
 
 MODELS = {"lenet5": "fmnist", "vgg16": "cinic10", "resnet50": "caltech256"}
@@ -168,7 +170,7 @@ def test_an_edited_recipe_departs_where_it_was_edited(tmp_path: Path) -> None:
     file = tmp_path / "my.toml"
     file.write_text(text(made).replace("rho = 0.75", "rho = 0.5"), encoding="utf-8")
     edited = recipes.read(file)
-    assert recipes.departures(made, {"dfg": edited.dfg.values()}) == ["dfg.rho=0.5"]
+    assert departures(made, {"dfg": edited.dfg.values()}) == ["dfg.rho=0.5"]
 
 
 # Which recipe a run is held against

@@ -18,17 +18,23 @@ import torch
 from torch import Tensor
 
 from dfgctl import seeding
+from dfgctl.contenders import SOURCE
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.imbalance import subset, validation_counts
 from dfgctl.errors import InputError
 from dfgctl.ledger import readings_of
 from dfgctl.records import RunSpec
 from dfgctl.settings import TRAINING_SECTIONS, RegSettings
+from plain.balanced import PlainBalanced
+from plain.cbloss import PlainCbLoss
+from plain.decoupled import PlainCrt, PlainSmote
 from plain.delta import PlainDelta
 from plain.dfg import PlainDfg
 from plain.difa import PlainDifa
 from plain.finetune import PlainFinetune
 from plain.given import Given, PlainMethod
+from plain.ldam import PlainLdam
+from plain.logitadjust import PlainLogitAdjust
 from plain.original import PlainOriginal
 
 METHODS: Mapping[str, Any] = {
@@ -37,7 +43,16 @@ METHODS: Mapping[str, Any] = {
     "delta": PlainDelta,
     "difa": PlainDifa,
     "dfg": PlainDfg,
+    "balanced": PlainBalanced,
+    "cbloss": PlainCbLoss,
+    "logitadjust": PlainLogitAdjust,
+    "ldam": PlainLdam,
+    "crt": PlainCrt,
+    "smote": PlainSmote,
 }
+
+FROM_SOURCE = ("finetune", "delta", "difa", "dfg")
+"""The methods that always start from a source network; rivals do where ``init`` says so."""
 
 
 def make(
@@ -108,5 +123,6 @@ def _check(
         raise InputError(f"The plain loops go down by Adam: leave {name}.optimizer as it is.")
     if values.get("lr_decay_step", 0):
         raise InputError(f"The plain loops keep their rates: leave {name}.lr_decay_step at 0.")
-    if name != "original" and (source is None or len(source["C.head.bias"]) != len(class_counts)):
+    from_source = name in FROM_SOURCE or values.get("init") == SOURCE
+    if from_source and (source is None or len(source["C.head.bias"]) != len(class_counts)):
         raise InputError(f"{name} needs a source network of {len(class_counts)} classes: give one.")

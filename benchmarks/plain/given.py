@@ -88,17 +88,34 @@ class Given:
         made: Any = seeded(make, self.key, name)
         return made.to(self.device, self.dtype)
 
-    def lenet(self, bounded: bool = False) -> tuple[Extractor, Classifier]:
+    def lenet(self, bounded: bool = False, cosine: bool = False) -> tuple[Extractor, Classifier]:
         """Make E and C with random weights."""
         extractor = self.network(Extractor, "E")
-        return extractor, self.network(lambda: Classifier(self.classes, bounded), "C")
+        return extractor, self.network(lambda: Classifier(self.classes, bounded, cosine), "C")
 
-    def source_lenet(self, bounded: bool = False) -> tuple[Extractor, Classifier]:
-        """Make E and C with the source's weights."""
-        networks = self.lenet(bounded)
+    def source_lenet(
+        self, bounded: bool = False, cosine: bool = False
+    ) -> tuple[Extractor, Classifier]:
+        """Make E and C with the source's weights; a head of cosines keeps its own."""
+        networks = self.lenet(bounded, cosine)
         for letter, network in zip("EC", networks, strict=True):
-            network.load_state_dict({n: self.source[f"{letter}.{n}"] for n in network.state_dict()})
+            state = network.state_dict()
+            taken = [n for n in state if not (cosine and n.startswith("head."))]
+            network.load_state_dict({**state, **{n: self.source[f"{letter}.{n}"] for n in taken}})
         return networks
+
+    def first_lenet(self, init: str, cosine: bool = False) -> tuple[Extractor, Classifier]:
+        """Make E and C with random weights, or with the source's."""
+        make = self.source_lenet if init == "source" else self.lenet
+        return make(cosine=cosine)
+
+    def counts(self) -> list[int]:
+        """Return how many images of each class the run may see."""
+        return [int(n) for n in np.bincount(self.labels[self.subset], minlength=self.classes)]
+
+    def tensor(self, values: list[float]) -> Tensor:
+        """Return numbers as a tensor."""
+        return torch.tensor(values, dtype=self.dtype, device=self.device)
 
     def uniform(
         self, name: str, draw: int, shape: tuple[int, ...], low: float = 0, high: float = 1

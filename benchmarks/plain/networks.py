@@ -22,21 +22,36 @@ class Extractor(nn.Module):
         return F.max_pool2d(F.relu(self.conv(x)), 2)
 
 
+class CosineHead(nn.Module):
+    """The last layer of ``ldam``: 30 times the cosine of features (B, 84) and each class's row."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        weight = torch.rand(classes, 84) * 2 - 1
+        self.weight = nn.Parameter(weight / weight.norm(dim=1, keepdim=True))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Compare directions."""
+        lengths = h.norm(dim=1, keepdim=True) * self.weight.norm(dim=1)
+        return 30 * (h @ self.weight.T) / lengths
+
+
 class Classifier(nn.Module):
     """C: (B, 6, 14, 14) features to (B, K) logits.
 
     Args:
         classes: K.
         bounded: whether the head sees tanh of the last hidden layer (``difa``).
+        cosine: whether the head compares directions alone (``ldam``).
     """
 
-    def __init__(self, classes: int, bounded: bool = False) -> None:
+    def __init__(self, classes: int, bounded: bool = False, cosine: bool = False) -> None:
         super().__init__()
         self.bounded = bounded
         self.conv = nn.Conv2d(6, 16, 5)
         self.fc1 = nn.Linear(400, 120)
         self.fc2 = nn.Linear(120, 84)
-        self.head = nn.Linear(84, classes)
+        self.head = CosineHead(classes) if cosine else nn.Linear(84, classes)
 
     def hidden(self, conv: Tensor) -> Tensor:
         """Return the last hidden layer (B, 84) behind the convolution's output."""

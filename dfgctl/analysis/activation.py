@@ -15,8 +15,9 @@ from dfgctl.numerics import numerics
 
 
 def is_classic(trained: Trained) -> bool:
-    """Say whether a network's maps are the classic ones: its head sees the maps' plain means."""
-    return isinstance(trained.classifier.C, Blocks) and not trained.classifier.card.bounded
+    """Say whether a network's maps are the classic ones: its head weighs the maps' plain means."""
+    card = trained.classifier.card
+    return isinstance(trained.classifier.C, Blocks) and not (card.bounded or card.cosine)
 
 
 def probabilities(trained: Trained, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -39,7 +40,7 @@ def activation_maps(
 
     ResNet-50: the classic map (Zhou et al. 2016), the last features (7 x 7) weighed by the head's
     row. Else Grad-CAM (Selvaraju et al. 2017) at the last convolution: LeNet-5 10 x 10, VGG-16 2 x
-    2 at pictures of 32 x 32; and where the head does not see plain means (``difa``).
+    2 at pictures of 32 x 32; and where the head does not weigh plain means (``difa``, ``ldam``).
 
     Args:
         trained: the run's networks.

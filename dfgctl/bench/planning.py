@@ -215,7 +215,7 @@ def jobs(subject: Subject, checked: Checked, choice: Choice) -> list[Job]:
                         folder=choice.folder,
                         counts=(subject.found.train_counts, subject.found.test_counts),
                         synthetic=subject.synthetic,
-                        source_classes=source if method.needs_source else None,
+                        source_classes=source if own[0].spec.source_identity else None,
                         device=device,
                         graphs=mode,
                         threads=choice.threads if device == "cpu" else None,

@@ -240,8 +240,8 @@ def _whole(
     from dfgctl.bench.accounts import Watched
     from dfgctl.bench.planning import check_precisions, checked
     from dfgctl.cli.live import watcher
+    from dfgctl.contenders import METHODS
     from dfgctl.dispatch.place import Place
-    from dfgctl.records import METHODS
 
     pack = max(choice.packs or (1,))
     planned = []

@@ -116,12 +116,12 @@ def methods(ctx: typer.Context, incomplete: str) -> Offer:
     """Offer the methods: ours, those of installed packages, and those of the registry's runs."""
     from importlib.metadata import entry_points
 
+    from dfgctl.contenders import BUILT_IN
     from dfgctl.plugins import GROUP
-    from dfgctl.records import METHODS
 
     installed = {point.name: "" for point in entry_points(group=GROUP)}
     known = dict.fromkeys(_known(ctx, "method"), "")
-    return list({**known, **installed, **METHODS}.items())
+    return list({**known, **installed, **BUILT_IN}.items())
 
 
 @quietly

@@ -35,7 +35,8 @@ MethodsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--method",
-        help="A method, or package.module:Class; may be repeated. \\[default: all of ours]",
+        help="A method, or package.module:Class; paper, rivals or all for several. May be "
+        "repeated. \\[default: paper]",
         autocompletion=complete.methods,
     ),
 ]

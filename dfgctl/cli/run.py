@@ -86,7 +86,8 @@ def run(
         list[str] | None,
         typer.Option(
             "--set",
-            help="A setting, section.key=value; values with commas are a sweep.",
+            help="A setting, section.key=value; values with commas are a sweep. init=source or "
+            "init=random: what all the rivals asked for start from.",
             autocompletion=complete.settings,
         ),
     ] = None,

@@ -64,7 +64,7 @@ def make(
         for method in checked.methods:
             for variant in checked.variants:
                 network = None
-                if method.needs_source:
+                if method.starts_from_source(variant.section(method.name)):
                     network = _source_spec(checked, variant, source, source_weights)
                     sources[network.identity()] = network
                 spec = _spec(checked, variant, method, target, network)

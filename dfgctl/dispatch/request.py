@@ -8,6 +8,7 @@ from typing import Any
 
 from dfgctl import ledger, plugins
 from dfgctl import recipe as recipes
+from dfgctl.contenders import BUILT_IN, GROUPS, METHODS, RIVALS
 from dfgctl.data.catalog import DatasetInfo, dataset
 from dfgctl.data.imbalance import Ratio, parse_combinations
 from dfgctl.errors import InputError, SettingError, UnknownNameError
@@ -15,7 +16,7 @@ from dfgctl.ledger import Readings
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.plugins import MethodInfo
 from dfgctl.recipe import Recipe
-from dfgctl.records import METHODS, PRECISIONS
+from dfgctl.records import PRECISIONS
 from dfgctl.settings import FidelitySettings, Section, TrainingSettings
 
 
@@ -86,7 +87,11 @@ class Checked:
     @property
     def needs_source(self) -> bool:
         """Whether any method starts from a source network."""
-        return any(method.needs_source for method in self.methods)
+        return any(
+            method.starts_from_source(variant.section(method.name))
+            for method in self.methods
+            for variant in self.variants
+        )
 
 
 def check(request: Request) -> Checked:
@@ -140,6 +145,9 @@ def check(request: Request) -> Checked:
     )
 
 
+INIT = "init"
+"""The key of ``--set`` that says what all rivals start from."""
+
 BALANCED_REPEATS = 10
 """Repeats without majority classes (section 4.1)."""
 
@@ -151,14 +159,15 @@ def _default_repeats(recipe: Recipe, ratio: Ratio) -> int:
 
 
 def _methods(names: Sequence[str]) -> tuple[MethodInfo, ...]:
-    """Return the methods that were asked for, ours in the paper's order and first."""
+    """Return the methods that were asked for: the paper's in its order, the rivals, one's own."""
     found: dict[str, MethodInfo] = {}
-    for info in map(plugins.find, names or METHODS):
+    asked = [n for name in names or METHODS for n in GROUPS.get(name, (name,))]
+    for info in map(plugins.find, asked):
         if found.setdefault(info.name, info).code != info.code:
             raise InputError(
                 f"Two methods are called '{info.name}': give one of them another name."
             )
-    ours = [found.pop(name) for name in METHODS if name in found]
+    ours = [found.pop(name) for name in BUILT_IN if name in found]
     return (*ours, *found.values())
 
 
@@ -184,9 +193,34 @@ def _variants(
         if key in axes:
             raise SettingError(f"--set {key} is given twice: write its values with commas.")
         _check_key(key)
-        axes[key] = recipes.parse_values(key, values, extra)
-    points = [dict(zip(axes, point, strict=True)) for point in product(*axes.values())]
+        axes[key] = _values(key, values, extra, methods)
+    points = [
+        _for_each_rival(dict(zip(axes, point, strict=True)), methods)
+        for point in product(*axes.values())
+    ]
     return tuple(_variant(request, recipe, point, own) for point in points)
+
+
+def _values(key: str, text: str, extra: recipes.Extra, methods: Sequence[MethodInfo]) -> list[Any]:
+    """Read the values of a key; ``init`` is that of every rival."""
+    if key != INIT:
+        return recipes.parse_values(key, text, extra)
+    if not any(method.name in RIVALS for method in methods):
+        raise SettingError(
+            "--set init says what the simple rivals start from, and none is asked for: add "
+            f"--method rivals, or one of {', '.join(RIVALS)}."
+        )
+    return recipes.parse_values(f"{next(iter(RIVALS))}.{INIT}", text)
+
+
+def _for_each_rival(point: Mapping[str, Any], methods: Sequence[MethodInfo]) -> dict[str, Any]:
+    """Write ``init`` as the setting of each rival that was asked for."""
+    found = dict(point)
+    if INIT in found:
+        init = found.pop(INIT)
+        rivals = [method.name for method in methods if method.name in RIVALS]
+        found |= {f"{name}.{INIT}": init for name in rivals if f"{name}.{INIT}" not in found}
+    return found
 
 
 def _variant(

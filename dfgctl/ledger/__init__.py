@@ -8,9 +8,10 @@ agree, or of which only one can be had, are facts that the code always follows.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from dfgctl.contenders import BUILT_IN
 from dfgctl.errors import UnknownNameError
 from dfgctl.ledger.rows import LEDGER, Entry
-from dfgctl.records import METHODS, RunSpec
+from dfgctl.records import RunSpec
 
 PAPER, RELEASED = "paper", "released"
 PROTOCOLS = (PAPER, RELEASED)
@@ -82,7 +83,7 @@ def table(spec: RunSpec | None = None) -> list[dict[str, object]]:
             "released": entry.released if entry.switch else entry.paper,
             "default": PAPER if entry.switch else "both",
             "switch": entry.switch,
-            "methods": list(entry.methods or METHODS),
+            "methods": list(entry.methods or BUILT_IN),
             "backbones": list(entry.backbones or ("lenet5", "vgg16", "resnet50")),
         }
         if spec is not None and used is not None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dfgctl.clock import Clock
+from dfgctl.contenders import SOURCE
 from dfgctl.data.batches import Batches
 from dfgctl.ledger import PAPER_READINGS, Readings
 from dfgctl.losses import cross_entropy
@@ -91,6 +92,7 @@ class Method(ABC, Generic[S]):
         sections: sections of the recipe that it reads beside its own, e.g. ``reg``.
         needs_source: whether it starts from a source network.
         bounded: whether C's head sees tanh of the last hidden layer.
+        cosine: whether C's head compares directions alone.
         resumable: whether there are checkpoints.
         aside: attributes that the method saves by code of its own.
         E: the feature extractor.
@@ -103,6 +105,7 @@ class Method(ABC, Generic[S]):
     sections: ClassVar[tuple[str, ...]] = ()
     needs_source: ClassVar[bool] = True
     bounded: ClassVar[bool] = False
+    cosine: ClassVar[bool] = False
     resumable: ClassVar[bool] = True
     aside: ClassVar[tuple[str, ...]] = ()
 
@@ -184,6 +187,11 @@ class Method(ABC, Generic[S]):
         """Set E and C to training mode, after an evaluation."""
         for network in (self.E, self.C):
             network.train()
+
+
+def first_networks(context: Context, init: str) -> tuple[Replicated, Replicated]:
+    """Return E and C with each run's own random weights, or with the source's (``init``)."""
+    return source_networks(context) if init == SOURCE else random_networks(context)
 
 
 def random_networks(context: Context) -> tuple[Replicated, Replicated]:

@@ -78,7 +78,11 @@ class Backbone:
 
 
 def backbone(
-    name: str, split: str = "", readings: Readings = PAPER_READINGS, bounded: bool = False
+    name: str,
+    split: str = "",
+    readings: Readings = PAPER_READINGS,
+    bounded: bool = False,
+    cosine: bool = False,
 ) -> Backbone:
     """Return a backbone.
 
@@ -87,6 +91,7 @@ def backbone(
         split: where it is split; the paper's own split where it is empty.
         readings: F09 and F27 change LeNet-5's and VGG-16's dense layers.
         bounded: whether the head sees tanh of the last hidden layer (``difa``).
+        cosine: whether the head compares directions alone (``ldam``); it is never the source's.
 
     Raises:
         UnknownNameError: there is no such backbone.
@@ -98,34 +103,36 @@ def backbone(
     if split and split not in splits:
         where = f"it takes {', '.join(splits)}" if len(splits) > 1 else "leave --split out"
         raise InputError(f"{INFOS[name].title} cannot be split at '{split}': {where}.")
-    return _MAKERS[name](split or splits[0], readings, bounded)
+    return _MAKERS[name](split or splits[0], readings, bounded, cosine)
 
 
-def _lenet5(split: str, readings: Readings, bounded: bool) -> Backbone:
+def _lenet5(split: str, readings: Readings, bounded: bool, cosine: bool) -> Backbone:
     widths = RELEASED_WIDTHS if "F09" in readings else PAPER_WIDTHS
     return Backbone(
         name="lenet5",
         split=split,
         extractor=LeNet5Extractor,
-        classifier=partial(LeNet5Classifier, widths=widths, bounded=bounded),
+        classifier=partial(LeNet5Classifier, widths=widths, bounded=bounded, cosine=cosine),
         filter_layer="conv",
         extractor_maps=(),
         map_layers=("conv",),
         fixed_in_classifier=(),
         head="head",
         hidden=widths[1],
-        keeps_head=True,
+        keeps_head=not cosine,
         weight_chunk=512,
         evaluation_chunk=1000,
     )
 
 
-def _vgg16(split: str, readings: Readings, bounded: bool) -> Backbone:
+def _vgg16(split: str, readings: Readings, bounded: bool, cosine: bool) -> Backbone:
     return Backbone(
         name="vgg16",
         split=split,
         extractor=Vgg16Extractor,
-        classifier=partial(Vgg16Classifier, dropout="F27" in readings, bounded=bounded),
+        classifier=partial(
+            Vgg16Classifier, dropout="F27" in readings, bounded=bounded, cosine=cosine
+        ),
         filter_layer="features.2",
         extractor_maps=(),
         map_layers=(f"features.{LAST_CONV}",),
@@ -133,19 +140,19 @@ def _vgg16(split: str, readings: Readings, bounded: bool) -> Backbone:
         fixed_in_classifier=tuple(f"features.{i}." for i in (5, 7, 10, 12, 14, 17, 19, 21)),
         head="classifier.6",
         hidden=vgg16.DENSE[1],
-        keeps_head=True,
+        keeps_head=not cosine,
         weight_chunk=256,
         evaluation_chunk=500,
     )
 
 
-def _resnet50(split: str, readings: Readings, bounded: bool) -> Backbone:
+def _resnet50(split: str, readings: Readings, bounded: bool, cosine: bool) -> Backbone:
     inner, outer = layers_of(split)
     return Backbone(
         name="resnet50",
         split=split,
         extractor=partial(ResNet50Extractor, split=split),
-        classifier=partial(ResNet50Classifier, split=split, bounded=bounded),
+        classifier=partial(ResNet50Classifier, split=split, bounded=bounded, cosine=cosine),
         filter_layer=last_conv(inner[-1]),
         extractor_maps=tuple(map(last_conv, inner)),
         map_layers=tuple(map(last_conv, outer)),
@@ -158,7 +165,7 @@ def _resnet50(split: str, readings: Readings, bounded: bool) -> Backbone:
     )
 
 
-_MAKERS: dict[str, Callable[[str, Readings, bool], Backbone]] = {
+_MAKERS: dict[str, Callable[[str, Readings, bool, bool], Backbone]] = {
     "lenet5": _lenet5,
     "vgg16": _vgg16,
     "resnet50": _resnet50,

@@ -42,6 +42,8 @@ def trained_parameters(spec: RunSpec, classes: int) -> int | None:
             return info.dfg_parameters(classes, split) + more * info.generator_units
         case "difa":
             return info.classifier_parameters(classes) + _difa(spec, info, classes)
+        case "ldam":
+            return info.classifier_parameters(classes) - classes  # its head has no bias
         case _:
             return info.classifier_parameters(classes)
 

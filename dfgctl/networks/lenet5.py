@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dfgctl.networks.heads import head
 from dfgctl.networks.pooling import max_pool
 
 PAPER_WIDTHS, RELEASED_WIDTHS = (120, 84), (1024, 128)
@@ -36,17 +37,22 @@ class LeNet5Classifier(nn.Module):
         classes: K.
         widths: units of the hidden dense layers (F09).
         bounded: whether the head sees tanh of the last hidden layer (``difa``).
+        cosine: whether the head compares directions alone (``ldam``).
     """
 
     def __init__(
-        self, classes: int, widths: tuple[int, int] = PAPER_WIDTHS, bounded: bool = False
+        self,
+        classes: int,
+        widths: tuple[int, int] = PAPER_WIDTHS,
+        bounded: bool = False,
+        cosine: bool = False,
     ) -> None:
         super().__init__()
         self.bounded = bounded
         self.conv = nn.Conv2d(6, 16, 5)
         self.fc1 = nn.Linear(400, widths[0])
         self.fc2 = nn.Linear(widths[0], widths[1])
-        self.head = nn.Linear(widths[1], classes)
+        self.head = head(widths[1], classes, cosine)
 
     def forward(
         self,

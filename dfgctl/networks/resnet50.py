@@ -5,6 +5,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from dfgctl.networks.heads import head
+
 BLOCKS = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}
 """The residual blocks by torchvision's names, and their bottlenecks."""
 
@@ -130,14 +132,17 @@ class ResNet50Classifier(Blocks):
         classes: K.
         split: the last residual block that belongs to E.
         bounded: whether the head sees tanh of the last hidden layer (``difa``).
+        cosine: whether the head compares directions alone (``ldam``).
     """
 
-    def __init__(self, classes: int, split: str = "block1", bounded: bool = False) -> None:
+    def __init__(
+        self, classes: int, split: str = "block1", bounded: bool = False, cosine: bool = False
+    ) -> None:
         whole = _whole()
         super().__init__(layers_of(split)[1], whole)
         self.bounded = bounded
         self.avgpool = whole.avgpool
-        self.fc = nn.Linear(2048, classes)
+        self.fc = head(2048, classes, cosine)
 
     def forward(
         self,

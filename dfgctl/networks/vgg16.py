@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dfgctl.networks.dropout import StreamDropout
+from dfgctl.networks.heads import CosineHead
 
 SPLIT = 5
 """Layers of torchvision's ``features`` that belong to E: two convolutions and a pooling."""
@@ -85,9 +86,12 @@ class Vgg16Classifier(nn.Module):
         classes: K.
         dropout: whether the two hidden dense layers have dropout of 0.5 (F27).
         bounded: whether the head sees tanh of the last hidden layer (``difa``).
+        cosine: whether the head compares directions alone (``ldam``).
     """
 
-    def __init__(self, classes: int, dropout: bool = False, bounded: bool = False) -> None:
+    def __init__(
+        self, classes: int, dropout: bool = False, bounded: bool = False, cosine: bool = False
+    ) -> None:
         super().__init__()
         self.bounded = bounded
         self.features = _features(SPLIT, None)
@@ -102,6 +106,8 @@ class Vgg16Classifier(nn.Module):
             nn.Linear(DENSE[1], classes),
         )
         _initialise(self)
+        if cosine:  # last, so that all other weights are those of a plain head's network
+            self.classifier[6] = CosineHead(DENSE[1], classes)
 
     def forward(
         self,

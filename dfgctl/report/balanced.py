@@ -42,7 +42,7 @@ class Pair:
     def __init__(self, row: Row, runs: Sequence[Run], references: Sequence[Run], view: View):
         recipe, shown = view.recipes[row.dataset], shown_of(runs[0], view.select, view.metric)
         self.row = row
-        self.method = runs[0].spec.method
+        self.method = runs[0].spec.contender
         self.runs = runs
         self.imbalanced = cell_of(runs, recipe, shown, view.metric)
         self.reference = cell_of(references, recipe, shown, view.metric)
@@ -166,7 +166,7 @@ def _pairs(view: View) -> list[Pair]:
     found = []
     for method in method_titles(view.runs):
         own: Mapping[Row, list[Run]] = rows(
-            [run for run in view.runs if run.spec.method == method], view.recipes
+            [run for run in view.runs if run.spec.contender == method], view.recipes
         )
         for row, runs in own.items():
             if runs[0].spec.majority:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dfgctl.contenders import CONTENDERS, METHODS
 from dfgctl.data.catalog import DATASETS
-from dfgctl.records import METHODS, Run
+from dfgctl.records import Run
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,14 @@ def classes_of(run: Run) -> tuple[str, ...]:
 
 
 def method_titles(runs: Sequence[Run]) -> dict[str, str]:
-    """Return the methods' titles by id: the paper's in its order, then others that runs have."""
+    """Return the titles of contenders: the paper's methods, then those others that runs have.
+
+    A rival is told apart by what it starts from (``CONTENDERS``).
+    """
     others = {
-        run.spec.method: str(run.spec.settings.get("code", {}).get("title", run.spec.method))
+        run.spec.contender: str(run.spec.settings.get("code", {}).get("title", run.spec.method))
         for run in runs
-        if run.spec.method not in METHODS
+        if run.spec.contender not in METHODS
     }
-    return {**METHODS, **others}
+    rivals = {name: title for name, title in CONTENDERS.items() if name in others}
+    return {**METHODS, **rivals, **{k: v for k, v in others.items() if k not in rivals}}

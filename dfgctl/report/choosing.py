@@ -81,7 +81,7 @@ def choose(
         run
         for run in runs
         if run.spec.dataset in recipes
-        and (not methods or run.spec.method in methods)
+        and (not methods or run.spec.contender in methods)
         and wanted in (None, run.spec.ratio)
         and majority in (None, run.spec.majority)
         and protocol in (None, run.spec.protocol)

@@ -45,7 +45,7 @@ def draw(chosen: Chosen, select: Select | None = None) -> Drawn:
     found = combinations(chosen, select)
     pairs_of = _pairs_of(found)
     said = [*told(found), *_unnamed(found, bool(pairs_of)), *chosen.aside()]
-    method = chosen.runs[0].spec.method
+    method = chosen.runs[0].spec.contender
     title = f"{method_titles(chosen.runs)[method]} on {chosen.heading()}"
     count = len(found.classes)
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
@@ -66,7 +66,7 @@ def draw(chosen: Chosen, select: Select | None = None) -> Drawn:
             axes.set_xlabel("combinations, from the lowest accuracy to the highest")
             axes.set_ylabel(ACCURACIES[found.select])
     return Drawn(
-        name=f"combinations-{chosen.recipe.name}-{method}",
+        name=f"combinations-{chosen.recipe.name}-{method.replace('/', '-')}",
         figure=figure,
         data=found.table,
         runs=list(found.table.run),

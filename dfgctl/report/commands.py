@@ -1,12 +1,14 @@
 """The commands that train runs."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from dfgctl.contenders import RANDOM, RIVALS
 from dfgctl.data.catalog import DATASETS
 from dfgctl.data.imbalance import Ratio
+from dfgctl.departures import departures, exact
 from dfgctl.errors import InputError
-from dfgctl.recipe import Recipe, departures, exact
+from dfgctl.recipe import Recipe
 from dfgctl.records import PRECISIONS, Run
 from dfgctl.report.groups import BALANCED
 from dfgctl.templates import recipe_of
@@ -20,6 +22,25 @@ def target_of(run: Run) -> list[str]:
 def method_of(run: Run) -> str:
     """Return what a run's method is called in a command."""
     return str(run.spec.settings.get("code", {}).get("class", run.spec.method))
+
+
+def contenders_of(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    """Return the words that train contenders, rivals from what they start from.
+
+    Args:
+        runs: runs, among them those of methods of one's own that are named.
+        names: the contenders (see ``CONTENDERS``), or methods of one's own.
+    """
+    own = {run.spec.method: method_of(run) for run in runs if "code" in run.spec.settings}
+    starts: dict[str, list[str]] = {}
+    for name in names:
+        method, _, init = (own[name], "", "") if name in own else name.partition("/")
+        starts.setdefault(method, []).append(init or RANDOM)
+    inits = {m: ",".join(dict.fromkeys(found)) for m, found in starts.items() if m in RIVALS}
+    return [
+        *(f"--method {method}" for method in starts),
+        *(f"--set {method}.init={init}" for method, init in inits.items() if init != RANDOM),
+    ]
 
 
 def settings_of(

@@ -117,7 +117,7 @@ def draw(chosen: Chosen, runs: Sequence[Run], combination: Sequence[int] = ()) -
     found = confusion(runs)
     count = len(found.classes)
     said = _said(chosen, found, len(runs) - len(found.runs))
-    title = f"{method_titles(runs)[runs[0].spec.method]} on {chosen.heading()}"
+    title = f"{method_titles(runs)[runs[0].spec.contender]} on {chosen.heading()}"
     side = max(4.6, min(8.5, 0.42 * count + 2.4)) if count <= NAMED else 7.0
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         figure, body = with_caption(side + 1.2, side, said, title)
@@ -134,7 +134,7 @@ def draw(chosen: Chosen, runs: Sequence[Run], combination: Sequence[int] = ()) -
             _number(axes, found.shares)
     suffix = "".join(f"-{c}" for c in sorted(combination))
     return Drawn(
-        name=f"confusion-{chosen.recipe.name}-{runs[0].spec.method}{suffix}",
+        name=f"confusion-{chosen.recipe.name}-{runs[0].spec.contender.replace('/', '-')}{suffix}",
         figure=figure,
         data=table_of(found),
         runs=[run.id for run in found.runs],

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from dfgctl.contenders import METHODS
 from dfgctl.data.catalog import DATASETS
 from dfgctl.errors import NothingToShowError
 from dfgctl.networks.catalog import BACKBONES
-from dfgctl.records import METHODS
 from dfgctl.report import published
 from dfgctl.report.cards import method_titles
 from dfgctl.report.effort import Cost, costs

@@ -45,7 +45,7 @@ def table_of(chosen: Chosen, curves: Mapping[str, Sequence[Measurement]]) -> "pd
         for m in curves.get(run.id, ()):
             values = {ACCURACY: m.accuracy, TEST_LOSS: m.loss, **m.losses}
             found += [
-                (run.spec.method, name, m.step, value, *repeat) for name, value in values.items()
+                (run.spec.contender, name, m.step, value, *repeat) for name, value in values.items()
             ]
     columns = ["method", "quantity", "step", "value", "combination", "seed", "run"]
     return pd.DataFrame(found, columns=columns)

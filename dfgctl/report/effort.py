@@ -79,7 +79,7 @@ def costs(
             if run.id in seen:  # one without a source is in the rows of several
                 continue
             seen.add(run.id)
-            key = str(run.result_device), run.pack_size or 0, order.index(run.spec.method)
+            key = str(run.result_device), run.pack_size or 0, order.index(run.spec.contender)
             alike.setdefault(key, []).append(run)
         recipe = recipes[row.dataset]
         found += [_cost(row, alike[key], recipe, select) for key in sorted(alike)]
@@ -94,7 +94,7 @@ def _cost(row: Row, runs: Sequence[Run], recipe: Recipe, select: Select | None) 
         row=row,
         title=title_of(first),
         shortened=first.spec.steps < recipe.steps_of(first.spec),
-        method=first.spec.method,
+        method=first.spec.contender,
         source=first.spec.source,
         backbone=first.spec.backbone,
         device=str(first.result_device),

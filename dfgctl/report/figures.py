@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfgctl.contenders import CONTENDERS
 from dfgctl.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,10 +26,20 @@ LOOKS = {
     "delta": ("#009e73", "^"),
     "difa": ("#cc79a7", "D"),
     "dfg": ("#0072b2", "v"),
+    "balanced": ("#d55e00", "P"),
+    "cbloss": ("#56b4e9", "X"),
+    "logitadjust": ("#666666", "*"),
+    "ldam": ("#a6761d", "<"),
+    "crt": ("#6a3d9a", ">"),
+    "smote": ("#b8a200", "h"),
 }
-"""Each method's colour, of Okabe and Ito's palette, and marker, which printed grey tells apart."""
+"""Each method's colour, of Okabe and Ito's palette as far as it goes, and marker, which printed
+grey tells apart."""
 
-OTHERS = ("#d55e00", "#56b4e9", "#666666"), "PX*<>phd"
+THIN = {"P": "+", "X": "x", "*": "1", "<": "2", ">": "3", "h": "4"}
+"""The markers of rivals that start from the source's weights, by those that do not."""
+
+OTHERS = ("#d55e00", "#56b4e9", "#666666"), "pHd8<>^s"
 """Those of methods of one's own, in turn: 24 that differ."""
 
 STYLE: dict[str, Any] = {
@@ -64,16 +75,23 @@ class Drawn:
 
 
 def looks(methods: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return each method's colour and marker, the paper's in its order and then others."""
-    own = sorted(set(methods) - set(LOOKS))
+    """Return each contender's colour and marker, the paper's in its order and then others."""
+    ours = {name: _look(name) for name in CONTENDERS}
+    own = sorted(set(methods) - set(ours))
     colours, markers = OTHERS
     return {
-        **{method: look for method, look in LOOKS.items() if method in methods},
+        **{name: look for name, look in ours.items() if name in methods},
         **{
             method: (colours[i % len(colours)], markers[i % len(markers)])
             for i, method in enumerate(own)
         },
     }
+
+
+def _look(contender: str) -> tuple[str, str]:
+    method, _, init = contender.partition("/")
+    colour, marker = LOOKS[method]
+    return colour, THIN[marker] if init else marker
 
 
 def check_file(file: Path) -> None:

@@ -7,8 +7,10 @@ from operator import attrgetter
 from typing import Any
 
 from dfgctl import RESULTS_VERSION
+from dfgctl.contenders import RIVALS
 from dfgctl.data.imbalance import Ratio
-from dfgctl.recipe import Recipe, departures, exact
+from dfgctl.departures import departures, exact
+from dfgctl.recipe import Recipe
 from dfgctl.records import AS_IS, Run, RunSpec
 from dfgctl.templates import recipe_of
 
@@ -86,7 +88,7 @@ def row_of(run: Run, recipe: Recipe) -> Row:
         notes.append(f"protocol {spec.protocol}")
     if spec.results_version != RESULTS_VERSION:
         notes.append(f"results version {spec.results_version}")
-    notes += departures(recipe, spec.settings)
+    notes += [d for d in departures(recipe, spec.settings) if not _is_start(d)]
     return Row(
         dataset=spec.dataset,
         ratio=spec.ratio,
@@ -95,6 +97,12 @@ def row_of(run: Run, recipe: Recipe) -> Row:
         source_identity=spec.source_identity,
         data_digest=spec.data_digest,
     )
+
+
+def _is_start(departure: str) -> bool:
+    """Say whether a departure is what a rival starts from, which tells contenders apart."""
+    section, _, setting = departure.partition(".")
+    return section in RIVALS and setting.startswith("init=")
 
 
 SHARED = attrgetter(

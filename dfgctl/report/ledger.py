@@ -96,7 +96,7 @@ def _printed(c: Comparison, recipes: Mapping[str, Recipe]) -> published.Number |
     spec = c.paper[0].spec
     if c.row.notes or spec.source not in (None, recipes[spec.dataset].sources[0]):
         return None
-    return published.accuracy(spec.dataset, spec.method, spec.ratio)
+    return published.accuracy(spec.dataset, spec.contender, spec.ratio)
 
 
 def _row(
@@ -105,7 +105,7 @@ def _row(
     numbers: Sequence[published.Number | None],
 ) -> list[Cell]:
     first = c.paper[0]
-    compared = [titles[first.spec.method], c.reading.text()]
+    compared = [titles[first.spec.contender], c.reading.text()]
     if len(c.reading.single) == 1 and c.reading.protocol == PAPER:
         compared.append(SWITCHES[c.reading.single[0][0]].what)
     compared += [f"source {c.row.source}"] if c.row.source else []
@@ -155,7 +155,7 @@ def _notes(
         singles.update(dict.fromkeys(switch for switch, _ in c.reading.single))
         spec = c.other[0].spec
         if c.reading.protocol == RELEASED and not c.reading.single:
-            name = f"{titles[spec.method]} on {BACKBONES[spec.backbone].title}"
+            name = f"{titles[spec.contender]} on {BACKBONES[spec.backbone].title}"
             whole[name] = ", ".join(sorted(readings_of(spec).released))
     if whole:
         listed = "; ".join(f"{name}: {switches}" for name, switches in whole.items())
@@ -190,7 +190,7 @@ def _record(c: Comparison, number: published.Number | None) -> dict[str, object]
         "source": c.row.source,
         "settings": list(c.row.notes),
         "shortened": c.shortened,
-        "method": spec.method,
+        "method": spec.contender,
         "backbone": spec.backbone,
         "reading": c.reading.text(),
         "released": sorted(readings_of(spec).released),

@@ -23,7 +23,7 @@ def of_pair(run: Run) -> str:
 
 def of_one(run: Run) -> str:
     """Name a run: method, data set, pair, id, and where it departs from its recipe."""
-    title = method_titles([run])[run.spec.method]
+    title = method_titles([run])[run.spec.contender]
     return ", ".join([f"{title} on {of_pair(run)}", f"run {run.id[:10]}", *notes_of(run)])
 
 

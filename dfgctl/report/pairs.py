@@ -8,7 +8,7 @@ from dfgctl.data.imbalance import Ratio
 from dfgctl.errors import NothingToShowError, UnknownNameError
 from dfgctl.records import Run
 from dfgctl.report.cards import method_titles
-from dfgctl.report.commands import command
+from dfgctl.report.commands import command, contenders_of
 from dfgctl.report.footnotes import footnotes
 from dfgctl.report.groups import Row, rows
 from dfgctl.report.pairing import Paired, holm, pair
@@ -61,7 +61,7 @@ def make(view: View) -> Table:
         NothingToShowError: no two methods have runs that can be compared.
     """
     require_values(view.runs, view.metric, view.select)
-    known = sorted({run.spec.method for run in view.runs})
+    known = sorted({run.spec.contender for run in view.runs})
     if view.against not in known:
         raise UnknownNameError("method with runs", view.against, known)
     titles = method_titles(view.runs)
@@ -77,13 +77,13 @@ def make(view: View) -> Table:
         _line(row, members, method, view)
         for row, members in compared.items()
         for method in others
-        if row.is_recipe() or any(run.spec.method == method for run in members)
+        if row.is_recipe() or any(run.spec.contender == method for run in members)
     ]
     return _table(view, lines, compared, len(grouped) - len(compared), titles)
 
 
 def _comparable(members: Sequence[Run], against: str) -> bool:
-    methods = {run.spec.method for run in members}
+    methods = {run.spec.contender for run in members}
     return against in methods and len(methods) > 1
 
 
@@ -93,12 +93,12 @@ def _line(row: Row, members: Sequence[Run], method: str, view: View) -> Line:
     for run in members:
         value = value_of(run, view.metric, view.select)
         if value is not None:
-            own[run.spec.method][run.spec.combination, run.spec.seed] = value
+            own[run.spec.contender][run.spec.combination, run.spec.seed] = value
     # Not all methods have a source, and the command must name it.
     first = next((run for run in members if run.spec.source is not None), members[0])
     for name in (view.against, method):
         if not own[name]:
-            reason = _absence([run for run in members if run.spec.method == name])
+            reason = _absence([run for run in members if run.spec.contender == name])
             reason = reason if name == method else f"{name}: {reason}"
             return Line(row, method, None, reason, _train(first, method, view))
     stepped = first.spec.majority > 0
@@ -123,9 +123,7 @@ def _absence(runs: Sequence[Run]) -> str:
 
 
 def _train(run: Run, method: str, view: View) -> str:
-    code = next((r.spec.settings.get("code") for r in view.runs if r.spec.method == method), None)
-    names = [view.against, str(code["class"]) if code else method]
-    return command(run, *(f"--method {name}" for name in names))
+    return command(run, *contenders_of(view.runs, [view.against, method]))
 
 
 def _table(

@@ -91,7 +91,7 @@ def comparisons(
             Ratio.parse(c.row.ratio).value,
             c.row.notes,
             c.row.source or "",
-            methods.index(c.paper[0].spec.method),
+            methods.index(c.paper[0].spec.contender),
             c.reading.protocol != RELEASED,
             c.reading.single,
         ),

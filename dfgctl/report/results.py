@@ -156,7 +156,7 @@ def results(view: View) -> ResultsTable:
         shown = shown_of(members[0], select, metric)
         own: dict[str, list[Run]] = {method: [] for method in methods}
         for run in members:
-            own[run.spec.method].append(run)
+            own[run.spec.contender].append(run)
         cells = {m: cell_of(own[m], recipes[row.dataset], shown, metric) for m in methods}
         cells = _with_gain(cells)
         if view.published:

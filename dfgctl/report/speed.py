@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dfgctl.contenders import BUILT_IN
 from dfgctl.errors import NothingToShowError
-from dfgctl.records import METHODS
 from dfgctl.report.figures import STYLE, looks, save
 
 COLUMNS = 3
@@ -83,7 +83,7 @@ def _keys(colours: Mapping[str, tuple[str, str]], both: bool) -> list[Any]:
     from matplotlib.lines import Line2D
 
     keys = [
-        Line2D([], [], color=colour, marker=marker, markersize=6, label=METHODS.get(name, name))
+        Line2D([], [], color=colour, marker=marker, markersize=6, label=BUILT_IN.get(name, name))
         for name, (colour, marker) in colours.items()
     ]
     grey = "#666666"

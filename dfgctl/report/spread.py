@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from dfgctl.records import Run
 from dfgctl.report.cards import method_titles
-from dfgctl.report.commands import command
+from dfgctl.report.commands import command, method_of
 from dfgctl.report.footnotes import footnotes
 from dfgctl.report.groups import Row, rows
 from dfgctl.report.results import ResultsTable, results
@@ -68,7 +68,7 @@ def make(view: View) -> Table:
         line
         for row, members in rows(view.runs, view.recipes).items()
         for method in method_titles(view.runs)
-        if (line := _line(row, [r for r in members if r.spec.method == method], view))
+        if (line := _line(row, [r for r in members if r.spec.contender == method], view))
     ]
     base = results(replace(view, published=False))
     shown = {line.select for line in lines}
@@ -106,15 +106,14 @@ def _line(row: Row, runs: Sequence[Run], view: View) -> Line | None:
     stepped = first.spec.majority > 0
     parts = Components({c: groups[c] for c in sorted(groups)})
     remedy = _train(first, parts) if stepped else ""
-    return Line(row, first.spec.method, parts, stepped, select, remedy)
+    return Line(row, first.spec.contender, parts, stepped, select, remedy)
 
 
 def _train(run: Run, parts: Components) -> str:
     """Return the command that trains each combination with a second seed."""
     if parts.k > 1 and parts.within is not None:
         return ""
-    code = run.spec.settings.get("code")
-    method = f"--method {code['class'] if code else run.spec.method}"
+    method = f"--method {method_of(run)}"
     listed = ";".join(",".join(map(str, c)) for c in parts.groups)
     which = f"--repeats {max(parts.k, 2)}"
     if 1 < parts.k <= 10:

@@ -40,8 +40,8 @@ def make_trained(monkeypatch: pytest.MonkeyPatch) -> MakeTrained:
     def make(method: str = "dfg", name: str = "lenet5", split: str = "block1") -> Trained:
         sections = {} if name != "resnet50" else {"network": {"split": split}}
         described = spec(method, backbone=name, sections=sections, combination=(1,))
-        bounded = method == "difa"
-        few = narrow(monkeypatch, name, split, bounded=bounded)
+        bounded, cosine = method == "difa", method == "ldam"
+        few = narrow(monkeypatch, name, split, bounded=bounded, cosine=cosine)
         monkeypatch.setattr("dfgctl.lookup.backbone", lambda *_: few)
         monkeypatch.setattr(inference, "backbone", lambda *_: few)
         torch.manual_seed(0)
@@ -81,6 +81,7 @@ def make_trained(monkeypatch: pytest.MonkeyPatch) -> MakeTrained:
             resize=32,
             pad=0,
             crop=32,
+            cosine=cosine,
         )
         networks = {n: t for n, t in state.items() if n[:2] in ("E.", "C.")}
         return Trained(run, Classifier(card, networks), state)

@@ -37,7 +37,10 @@ def test_a_classic_map_has_the_logit_as_its_mean(split: str, make_trained: Any) 
 
 @pytest.mark.parametrize(
     ("name", "method", "layer"),
-    [("lenet5", "dfg", "conv"), ("vgg16", "dfg", "features.28"), ("lenet5", "difa", "conv")],
+    [
+        *(("lenet5", "dfg", "conv"), ("vgg16", "dfg", "features.28")),
+        *(("lenet5", "difa", "conv"), ("vgg16", "ldam", "features.28")),
+    ],
 )
 def test_grad_cam_is_what_plain_gradients_give(
     name: str, method: str, layer: str, make_trained: Any
@@ -58,13 +61,17 @@ def test_grad_cam_is_what_plain_gradients_give(
     np.testing.assert_allclose(found, whole.numpy(), atol=1e-6)
 
 
-def test_a_resnet_whose_head_sees_no_plain_means_has_grad_cam(make_trained: Any) -> None:
-    trained = make_trained("difa", "resnet50")
+@pytest.mark.parametrize("method", ["difa", "ldam"])
+def test_a_resnet_whose_head_weighs_no_plain_means_has_grad_cam(
+    method: str, make_trained: Any
+) -> None:
+    trained = make_trained(method, "resnet50")
     assert not is_classic(trained)
     C = trained.classifier.C
     last, _ = C.through(trained.classifier.E(trained.seen(colour())), None, "", "")
     last = last.detach().requires_grad_()
-    chosen = C.fc(torch.tanh(last.mean((2, 3))))[range(3), CLASSES].sum()
+    means = last.mean((2, 3))
+    chosen = C.fc(torch.tanh(means) if method == "difa" else means)[range(3), CLASSES].sum()
     (slope,) = torch.autograd.grad(chosen, last)
     by_hand = (slope.mean((2, 3), keepdim=True) * last).sum(1).detach()
     whole = F.interpolate(by_hand[:, None], (32, 32), mode="bilinear")[:, 0].clamp(min=0)

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from dfgctl import recipe, setting_keys
 from dfgctl.cli import app, complete
+from dfgctl.contenders import BUILT_IN
 from dfgctl.data.catalog import DATASETS
-from dfgctl.records import METHODS, PRECISIONS, STATUSES
+from dfgctl.records import PRECISIONS, STATUSES
 
 FILE = "results/registry.sqlite"
 Offered = Callable[..., list[str]]
@@ -167,7 +168,7 @@ def test_keys_of_settings_are_offered_and_values_where_there_are_few() -> None:
 
 
 def test_other_choices_are_those_of_the_program() -> None:
-    assert words(complete.methods) == list(METHODS)
+    assert words(complete.methods) == list(BUILT_IN)
     assert words(complete.statuses) == list(STATUSES)
     assert words(complete.protocols) == ["paper", "released"]
     assert words(complete.precisions) == list(PRECISIONS)
@@ -181,7 +182,7 @@ def test_methods_of_the_registry_are_offered(made: Filled) -> None:
 
     run = made.runs["queued"]
     made.registry.enqueue([replace(run, spec=replace(run.spec, method="mine"))])
-    assert set(words(complete.methods)) == {*METHODS, "mine"}
+    assert set(words(complete.methods)) == {*BUILT_IN, "mine"}
 
 
 def test_runs_are_offered_by_what_can_be_done_with_them(made: Filled) -> None:

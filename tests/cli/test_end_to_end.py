@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from dfgctl import recipe as recipes
+from dfgctl.contenders import METHODS
 from dfgctl.dispatch import packs, sources
-from dfgctl.records import METHODS
 
 Cli = Callable[..., Any]
 PLAIN = 2 * len(METHODS)

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from refusals import refused
 
+from dfgctl.contenders import METHODS
 from dfgctl.networks import vgg16
-from dfgctl.records import METHODS
 
 Cli = Callable[..., Any]
 Make = Callable[..., Path]

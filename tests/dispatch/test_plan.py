@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from dfgctl.contenders import METHODS
 from dfgctl.data.imbalance import combination_at
 from dfgctl.data.manifest import Manifest
 from dfgctl.dispatch import plan as plans
 from dfgctl.dispatch.plan import Plan
 from dfgctl.dispatch.request import Request, check
 from dfgctl.errors import InputError, SettingError, UnknownNameError
-from dfgctl.records import METHODS, RunSpec
+from dfgctl.records import RunSpec
 
 Make = Callable[..., Plan]
 ORDER = [combination_at(i, 10, 2) for i in range(45)]

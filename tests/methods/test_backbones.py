@@ -9,11 +9,14 @@ from torch import nn
 
 from dfgctl.losses import feature_distance
 from dfgctl.methods.base import Schedule, optimizer
+from dfgctl.methods.crt import Crt
 from dfgctl.methods.delta import Delta
 from dfgctl.methods.dfg import Dfg
 from dfgctl.methods.difa import Difa
 from dfgctl.methods.finetune import Finetune
+from dfgctl.methods.ldam import Ldam
 from dfgctl.methods.original import Original
+from dfgctl.methods.smote import Smote
 from dfgctl.networks.backbones import Backbone
 from dfgctl.pack import Replicated, descend
 from dfgctl.settings import PlainSettings
@@ -33,10 +36,17 @@ METHODS = {
         s("reg", head_epochs=1, weight_batches=1),
     ),
 }
+STAGES = {"steps": 3, "share_1": 0.4, "lr": 1e-3}
+RIVALS = {
+    "ldam": lambda c, s: Ldam(c, s("ldam", init="source", **STAGES, **SGD)),
+    "crt": lambda c, s: Crt(c, s("crt", init="source", **STAGES, **SGD)),
+    "smote": lambda c, s: Smote(c, s("smote", **STAGES, **SGD)),
+}
+"""Those that do more with a network than to train all of it."""
 
 
 def made(monkeypatch: pytest.MonkeyPatch, name: str, method: str) -> Backbone:
-    return narrow(monkeypatch, name, bounded=method == "difa")
+    return narrow(monkeypatch, name, bounded=method == "difa", cosine=method == "ldam")
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50"])
@@ -125,14 +135,15 @@ def test_resnet50_has_a_new_head_even_where_class_counts_agree(monkeypatch, sett
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, *RIVALS])
 def test_a_pack_of_two_equals_two_packs_of_one(monkeypatch, settings, method, name):
     network = made(monkeypatch, name, method)
     source = small_context(network, [0]).source
-    packed = METHODS[method](small_context(network, [0, 1], source=source), settings)
+    make = {**METHODS, **RIVALS}[method]
+    packed = make(small_context(network, [0, 1], source=source), settings)
     losses = [packed.step(step) for step in (1, 2)]
     for r in range(2):
-        alone = METHODS[method](small_context(network, [r], source=source), settings)
+        alone = make(small_context(network, [r], source=source), settings)
         for step in (1, 2):
             for key, value in alone.step(step).items():
                 torch.testing.assert_close(losses[step - 1][key][r], value[0], rtol=1e-6, atol=1e-8)

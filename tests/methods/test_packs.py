@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_methods import METHODS
+from tiny_methods import METHODS, RIVALS
 
 from dfgctl.data.batches import Batches
 from dfgctl.methods.base import SourceWeights, frozen_source
@@ -29,12 +29,13 @@ def test_a_new_head_does_not_depend_on_how_many_images_the_others_have(context, 
             assert torch.equal(together.replica_state(r)[name], value), (r, name)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, *RIVALS])
 def test_a_pack_of_four_equals_four_packs_of_one(context, settings, name):
-    packed = METHODS[name](context(range(4)), settings)
+    make = {**METHODS, **RIVALS}[name]
+    packed = make(context(range(4)), settings)
     losses = [packed.step(step) for step in range(1, 6)]
     for r in range(4):
-        alone = METHODS[name](context(range(r, r + 1)), settings)
+        alone = make(context(range(r, r + 1)), settings)
         for step in range(1, 6):
             for key, value in alone.step(step).items():
                 torch.testing.assert_close(losses[step - 1][key][r], value[0], rtol=1e-8, atol=1e-9)

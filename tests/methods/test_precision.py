@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 from narrow import narrow, small_context
-from tiny_methods import METHODS
+from tiny_methods import METHODS as PAPER
+from tiny_methods import RIVALS
 
 from dfgctl.attention import filter_weights
 from dfgctl.data.batches import Batches
@@ -27,6 +28,7 @@ from dfgctl.networks.vgg16 import Vgg16Classifier
 from dfgctl.numerics import numerics
 from dfgctl.pack import Replicated
 
+METHODS = PAPER | {name: RIVALS[name] for name in ("cbloss-focal", "ldam", "smote")}
 CPU = torch.device("cpu")
 STEPS = 5
 SINGLE = torch.float32
@@ -52,7 +54,7 @@ def slow(settings: Any) -> Callable[..., Any]:
         rates = {
             key: value / 100
             for key, value in section.values().items()
-            if key.startswith("eta_") or key == "lr"
+            if key.startswith("eta_") or key in ("lr", "head_lr")
         }
         return settings(name, **changes, **rates)
 

@@ -9,7 +9,7 @@ from specs import spec
 
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.ledger import SWITCHES
-from dfgctl.lookup import backbone_of
+from dfgctl.lookup import source_backbone_of
 from dfgctl.methods.base import SourceWeights
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.networks.counts import trained_parameters
@@ -24,6 +24,8 @@ OWN: dict[str, dict[str, Any]] = {
     "delta": {},
     "difa": {"units": 24, "components": 3, "noise": 7, "n_D": 1},
     "dfg": {"noise": 31, "weight_images": 1, "n_D": 1},
+    "ldam": {"init": "source"},
+    "smote": {},
 }
 REGULARISED = ("delta", "dfg")
 
@@ -37,7 +39,7 @@ def test_counts_are_those_of_the_networks_in_training(
     if reading == "released":
         sections["fidelity"] = dict.fromkeys(SWITCHES, "released")
     made = spec(method, own={**OWN[method], "batch_size": 8}, sections=sections)
-    backbone = backbone_of(made)
+    backbone = source_backbone_of(made)
     networks = {"E": backbone.extractor(), "C": backbone.classifier(10)}
     state = {f"{n}.{k}": v for n, net in networks.items() for k, v in net.state_dict().items()}
     source = SourceWeights(state, 10) if method != "original" else None

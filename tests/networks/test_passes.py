@@ -169,6 +169,27 @@ def test_a_bounded_head_sees_tanh_of_the_last_hidden_layer(
     torch.testing.assert_close(c.get_submodule(network.head)(hidden), logits)
 
 
+@pytest.mark.parametrize(("name", "split"), CASES)
+@torch.no_grad()
+def test_a_head_of_cosines_sees_directions_alone(
+    monkeypatch: pytest.MonkeyPatch, name: str, split: str
+):
+    e, plain = both(narrow(monkeypatch, name, split), 3)
+    network = narrow(monkeypatch, name, split, cosine=True)
+    _, c = both(network, 3)
+    theirs, mine = plain.state_dict(), c.state_dict()
+    assert set(theirs) - set(mine) == {f"{network.head}.bias"}
+    others = [n for n in mine if not n.startswith(f"{network.head}.")]
+    assert all(mine[n].equal(theirs[n]) for n in others)  # the first weights are the same
+    rows = mine[f"{network.head}.weight"]
+    torch.testing.assert_close(rows.norm(dim=1), torch.ones(3, dtype=torch.float64))
+    logits, hidden = c(3 * e(pictures(name)), hidden=True)
+    lengths = hidden.norm(dim=1)[:, None] * rows.norm(dim=1)
+    torch.testing.assert_close(logits, 30 * hidden @ rows.T / lengths)
+    c.get_submodule(network.head).weight.mul_(7)
+    torch.testing.assert_close(c(3 * e(pictures(name))), logits)
+
+
 @pytest.mark.parametrize("name", ["lenet5", "vgg16", "resnet50"])
 def test_a_backward_pass_goes_through_what_maps_returns(monkeypatch: pytest.MonkeyPatch, name: str):
     """An activation in place would spoil the gradient of the map behind it."""

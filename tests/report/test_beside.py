@@ -9,8 +9,8 @@ import pytest
 
 from dfgctl import recipe as recipes
 from dfgctl.cli.table_view import show
+from dfgctl.contenders import METHODS
 from dfgctl.errors import InputError, NothingToShowError
-from dfgctl.records import METHODS
 from dfgctl.report import results
 from dfgctl.report.rendering import render
 from dfgctl.report.selection import Metric, Select

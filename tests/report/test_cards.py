@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from dfgctl.records import METHODS
+from dfgctl.contenders import METHODS
 from dfgctl.report.cards import classes_of, method_titles, title_of
 
 

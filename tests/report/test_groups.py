@@ -8,7 +8,8 @@ import pytest
 
 from dfgctl import RESULTS_VERSION
 from dfgctl import recipe as recipes
-from dfgctl.records import METHODS, Run
+from dfgctl.contenders import METHODS
+from dfgctl.records import Run
 from dfgctl.report.groups import Row, each_row, row_of, rows
 
 RECIPES = {name: recipes.load(name) for name in ("digits", "fmnist")}

@@ -3,7 +3,7 @@
 import pytest
 
 from dfgctl import recipe as recipes
-from dfgctl.records import METHODS
+from dfgctl.contenders import METHODS
 from dfgctl.report import published
 
 TABLE = published.everything()["accuracy"]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dfgctl import recipe as recipes
+from dfgctl.contenders import METHODS
 from dfgctl.errors import NothingToShowError
-from dfgctl.records import METHODS
 from dfgctl.report import results as module
 from dfgctl.report.cells import Cell
 from dfgctl.report.rendering import render

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from dfgctl.contenders import CONTENDERS
 from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.report import figures
 from dfgctl.report.figures import LOOKS, looks
@@ -71,9 +72,10 @@ def test_the_texts_stand_in_the_picture(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_colours_and_markers_tell_all_methods_apart() -> None:
-    found = [*looks([*LOOKS, "a", "b", "c"]).values()]
+    found = [*looks(LOOKS).values()]
     assert len({colour for colour, _ in found}) == len({m for _, m in found}) == len(found)
-    many = looks([*LOOKS, *(f"own{i}" for i in range(24))])
+    many = looks([*CONTENDERS, *(f"own{i}" for i in range(24))])
+    assert len(many) == len(CONTENDERS) + 24
     assert len(set(many.values())) == len(many)
 
 

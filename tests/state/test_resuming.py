@@ -26,6 +26,9 @@ CASES = {
     "difa-sgd": ("difa", DIFA | SGD),
     "dfg": ("dfg", DFG),
     "dfg-sgd": ("dfg", DFG | SGD),
+    "ldam": ("ldam", {"share_1": 0.5}),
+    "crt": ("crt", {"share_1": 0.5, **SGD}),
+    "smote": ("smote", {"share_1": 0.5, "neighbours": 2}),
 }
 
 
@@ -63,7 +66,9 @@ def test_an_interrupted_pack_ends_bit_for_bit_like_an_uninterrupted_one(
         assert_same(whole, resumed, after=step)
 
 
-@pytest.mark.parametrize(("case", "replicas"), [("delta", 2), ("difa", 2), ("dfg", 1)])
+@pytest.mark.parametrize(
+    ("case", "replicas"), [("delta", 2), ("difa", 2), ("dfg", 1), ("smote", 2)]
+)
 def test_a_pack_in_bf16_goes_on_bit_for_bit_and_its_states_are_float32(digits, case, replicas):
     pack, data = [in_bf16(s) for s in specs(case, replicas)], few(digits)
     whole = trained(pack, data)
@@ -86,7 +91,15 @@ def test_a_run_may_be_interrupted_again_and_again(digits):
 
 @pytest.mark.parametrize(
     ("case", "step"),
-    [("original", 2), ("original", 4), ("delta", 4), ("difa", 2), ("difa", 4), ("dfg-sgd", 4)],
+    [
+        ("original", 2),
+        ("original", 4),
+        ("delta", 4),
+        ("difa", 2),
+        ("difa", 4),
+        ("dfg-sgd", 4),
+        ("smote", 4),
+    ],
 )
 def test_runs_go_on_in_packs_of_other_sizes(digits, case, step):
     pack = [replace(s, steps=6, eval_every=3) for s in specs(case, 3)]
@@ -100,7 +113,7 @@ def test_runs_go_on_in_packs_of_other_sizes(digits, case, step):
     close(together, parts, step)
 
 
-@pytest.mark.parametrize("case", ["original", "difa", "dfg-sgd"])
+@pytest.mark.parametrize("case", ["original", "difa", "dfg-sgd", "smote"])
 def test_runs_of_several_packs_go_on_in_one(digits, case):
     pack = [replace(s, steps=6, eval_every=3) for s in specs(case, 3)]
     data, double = few(digits), torch.float64
@@ -130,7 +143,7 @@ def close(together, parts, after) -> None:
 
 
 def test_a_method_of_ones_own_goes_on_without_any_code(digits, monkeypatch):
-    monkeypatch.setitem(lookup.METHODS, "original", own_method.BalancedDemo)
+    monkeypatch.setitem(lookup.CLASSES, "original", own_method.BalancedDemo)
     pack, data = specs("original", 3), few(digits)
     whole = trained(pack, data, keep=[3, 6])
     for step, states in kept(whole).items():
@@ -204,7 +217,7 @@ def test_a_loss_that_was_not_finite_is_remembered(digits):
 
 
 def test_a_replica_that_diverged_is_not_kept_and_the_others_are(digits, monkeypatch):
-    class Breaking(lookup.METHODS["original"]):  # type: ignore[misc, name-defined]
+    class Breaking(lookup.CLASSES["original"]):  # type: ignore[misc, name-defined]
         def step(self, step):
             losses = super().step(step)
             if step == 3:
@@ -212,7 +225,7 @@ def test_a_replica_that_diverged_is_not_kept_and_the_others_are(digits, monkeypa
                 losses["loss"][1] = float("nan")
             return losses
 
-    monkeypatch.setitem(lookup.METHODS, "original", Breaking)
+    monkeypatch.setitem(lookup.CLASSES, "original", Breaking)
     events = trained(specs("original", 3), few(digits), keep=[5])
     (found,) = [e for e in events if isinstance(e, Kept)]
     assert set(found.states) == {0, 2}

@@ -19,6 +19,7 @@ from dfgctl.networks import generator
 from dfgctl.networks.backbones import Backbone, backbone, seeded
 from dfgctl.networks.dropout import StreamDropout
 from dfgctl.networks.generator import Deconv, Shape
+from dfgctl.networks.heads import head
 from dfgctl.networks.resnet50 import ResNet50Classifier
 from dfgctl.networks.vgg16 import SPLIT, Vgg16Classifier, _features
 
@@ -46,12 +47,13 @@ def narrow(
     split: str = "",
     readings: Readings = PAPER_READINGS,
     bounded: bool = False,
+    cosine: bool = False,
 ) -> Backbone:
     """Return a backbone with few filters, and let the code make such networks from now on.
 
     G and D fit E's features of pictures 32x32.
     """
-    full = backbone(name, split, readings, bounded)
+    full = backbone(name, split, readings, bounded, cosine)
     if name == "lenet5":
         return full
     if name == "resnet50":
@@ -60,8 +62,8 @@ def narrow(
         monkeypatch.setitem(generator.SHAPES, ("resnet50", "block1"), shape)
 
         def resnet_classifier(classes: int) -> nn.Module:
-            network = ResNet50Classifier(classes, full.split, bounded)
-            network.fc = nn.Linear(LAST[name], classes)
+            network = ResNet50Classifier(classes, full.split, bounded, cosine)
+            network.fc = head(LAST[name], classes, cosine)
             return network
 
         return replace(full, classifier=resnet_classifier, hidden=LAST[name])
@@ -73,11 +75,11 @@ def narrow(
 
     def vgg_classifier(classes: int) -> nn.Module:
         with torch.device("meta"):
-            network = Vgg16Classifier(classes, dropout, bounded)
+            network = Vgg16Classifier(classes, dropout, bounded, cosine)
         network.features = _features(SPLIT, None)
         dense = network.classifier
         dense[0] = nn.Linear(LAST[name] * 49, 24)
-        dense[3], dense[6] = nn.Linear(24, 12), nn.Linear(12, classes)
+        dense[3], dense[6] = nn.Linear(24, 12), head(12, classes, cosine)
         if dropout:
             dense[2], dense[5] = StreamDropout(0.5), StreamDropout(0.5)
         return network

@@ -10,7 +10,7 @@ from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.imbalance import Ratio, class_counts
 from dfgctl.events import Event
 from dfgctl.ledger import SWITCHES
-from dfgctl.lookup import backbone_of
+from dfgctl.lookup import source_backbone_of
 from dfgctl.methods.base import SourceWeights
 from dfgctl.networks.backbones import seeded
 from dfgctl.records import RunSpec
@@ -33,6 +33,13 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     "dfg-sgd": ("dfg", {**SGD, **DFG}, ""),
     "dfg-released": ("dfg", {**FALLING, **DFG}, "all"),
     "dfg-gated": ("dfg", {**FALLING, **DFG, "n_W": 5}, "F07"),
+    "balanced": ("balanced", FALLING, ""),
+    "cbloss": ("cbloss", FALLING, ""),
+    "cbloss-focal": ("cbloss", {**FALLING, "loss": "focal"}, ""),
+    "logitadjust": ("logitadjust", FALLING, ""),
+    "ldam": ("ldam", {**FALLING, "share_1": 0.7}, ""),
+    "crt": ("crt", {**FALLING, "share_1": 0.7}, ""),
+    "smote": ("smote", {**FALLING, "share_1": 0.55, "init": "source"}, ""),
 }
 """Methods with settings that go through all of their phases, and which switches are released."""
 
@@ -70,7 +77,7 @@ def trainer(
 
 def _source(first: RunSpec) -> SourceWeights:
     """Return a source network with random weights."""
-    network = backbone_of(first)
+    network = source_backbone_of(first)
     parts = {
         "E": seeded(network.extractor, 1, "E"),
         "C": seeded(lambda: network.classifier(10), 1, "C"),

@@ -55,10 +55,10 @@ def check_methods(methods: "Sequence[str]", runs: "Sequence[Run]") -> None:
     Raises:
         UnknownNameError: one is neither.
     """
+    from dfgctl.contenders import CONTENDERS
     from dfgctl.errors import UnknownNameError
-    from dfgctl.records import METHODS
 
-    known = {*METHODS, *(run.spec.method for run in runs)}
+    known = {*CONTENDERS, *(run.spec.contender for run in runs)}
     for method in methods:
         if method not in known:
             raise UnknownNameError("method", method, known)

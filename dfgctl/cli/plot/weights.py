@@ -83,7 +83,7 @@ def drawn(
         NothingToShowError: no pair has runs with all values.
         InputError: there are no such classes or filters, or weights cannot be read.
     """
-    from dfgctl.recipe import exact
+    from dfgctl.departures import exact
     from dfgctl.report.cards import classes_of
     from dfgctl.report.chosen import pairs, same_kind
     from dfgctl.report.filter_weights import draw

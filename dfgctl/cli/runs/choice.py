@@ -102,13 +102,14 @@ def wanted(
         InputError: what is no time.
     """
     from dfgctl import recipe
-    from dfgctl.records import METHODS, STATUSES
+    from dfgctl.contenders import BUILT_IN
+    from dfgctl.records import STATUSES
 
     if status is not None and status not in (*STATUSES, *TOLD):
         raise UnknownNameError("status", status, (*STATUSES, *TOLD))
     datasets, methods = store.names() if store else (set(), set())
-    if method is not None and method not in methods | set(METHODS):
-        raise UnknownNameError("method", method, methods | set(METHODS))
+    if method is not None and method not in methods | set(BUILT_IN):
+        raise UnknownNameError("method", method, methods | set(BUILT_IN))
     if dataset is not None and dataset not in datasets | set(recipe.names()):
         raise UnknownNameError("data set", dataset, datasets | set(recipe.names()))
     begun = since_of(since, datetime.now(UTC)) if since is not None else None

@@ -168,7 +168,7 @@ def _comparison(row: Row, members: Sequence[Run], view: View) -> Comparison | No
         accuracy = value_of(run, select=view.select)
         if accuracy is not None:
             spec = run.spec
-            values.setdefault(spec.method, {})[spec.combination, spec.seed] = accuracy
+            values.setdefault(spec.contender, {})[spec.combination, spec.seed] = accuracy
     if view.against not in values or len(values) < 2:
         return None
     summaries = {method: summarise(list(own.values())) for method, own in values.items()}

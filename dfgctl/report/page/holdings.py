@@ -23,7 +23,7 @@ def holdings(runs: Sequence[Run], makings: Mapping[str, Attempt]) -> Lines:
     ratios: dict[str, dict[str, None]] = {}
     for run in runs:
         ratios.setdefault(run.spec.dataset, {})[run.spec.ratio] = None
-    methods = {run.spec.method for run in runs}
+    methods = {run.spec.contender for run in runs}
     lines = [
         ("Runs", f"{len(runs):,}: {states}"),
         ("Data sets", "; ".join(f"{titles[name]} ({', '.join(ratios[name])})" for name in titles)),
