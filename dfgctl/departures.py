@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dfgctl.fragments import TUNED
 from dfgctl.recipe import SETTABLE, Recipe, model_of
 
 
 def departures(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return where a run's settings differ from the recipe's, as ``section.key=value``.
 
-    A method of one's own is held against its own defaults, and a switch of the ledger against the
-    run's protocol.
+    A method of one's own is held against its own defaults, a switch of the ledger against the
+    run's protocol, and a tuned run against the settings that were found for it.
     """
     code = settings.get("code", {})
+    tuned = settings.get(TUNED, {}).get("values", {})
     found = []
     for section, values in settings.items():
-        if section == "code":
+        if section in ("code", TUNED):
             continue
         if section == "network":
             found.append(f"split {values['split']}")
@@ -29,6 +31,8 @@ def departures(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]]) -> lis
             base, late = recipe.section(section).values(), model_of(section).late()
         else:
             base = code["defaults"] if code and section != "fidelity" else {}
+        own = {k.partition(".")[2]: v for k, v in tuned.items() if k.startswith(f"{section}.")}
+        base = {**base, **own}
         found += [
             f"{section}.{name}={value if isinstance(value, str) else exact(value)}"
             for name, value in {**late, **values}.items()

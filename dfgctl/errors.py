@@ -14,6 +14,7 @@
     ├── LeaseLostError          a writer whose lease has passed to another
     ├── SourceBusyError         another process is pre-training the source network
     ├── StoppedError            exit code 130: a worker was asked to stop, and did
+    ├── TrialFailedError    a trial of a search failed, and the search with it
     ├── WorkersFailedError      no worker process is left to train what is queued
     ├── PartsFailedError        parts of a page could not be made
     └── RunsFailedError         at least one run of a plan failed
@@ -93,6 +94,10 @@ class StoppedError(DfgctlError):
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class TrialFailedError(DfgctlError):
+    """A trial of a search failed for another reason than its settings."""
 
 
 class WorkersFailedError(DfgctlError):

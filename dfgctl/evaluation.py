@@ -35,6 +35,7 @@ class Evaluator:
         view: how the network sees pictures.
         readings: how the ledger's switches are read.
         dtype: the type of the images that the network is given.
+        blind: whether held-out images stand for the test images, which are not looked at.
 
     Attributes:
         waiting: how long evaluations waited for images.
@@ -51,12 +52,14 @@ class Evaluator:
         view: View,
         readings: Readings,
         dtype: torch.dtype,
+        blind: bool = False,
     ) -> None:
         self.images = images
         self.device = images.device
-        self.test = Images.on(self.device, data.test, data.test_labels)
-        self.test_seen = data.test_seen
-        self.validation = validation
+        known = slice(0) if blind else slice(None)
+        self.test = Images.on(self.device, data.test[known], data.test_labels[known])
+        self.test_seen = None if blind else data.test_seen
+        self.validation, self.blind = validation, blind
         self.waiting = Waiting(self.device)
         self.replicas, self.classes, self.chunk = replicas, classes, chunk
         self.view, self.readings, self.dtype = view, readings, dtype
@@ -86,17 +89,22 @@ class Evaluator:
 
     def tested(self, classify: Classify) -> tuple[Tensor, Tensor]:
         """Count the test images, (R, K, K), and take their mean loss, (R,); see ``_confusion``."""
+        if self.blind:
+            return self._confusion(classify, self.images, self._held_out())
         return self._confusion(classify, self.test, None)
 
     def validation_accuracies(self, classify: Classify) -> list[float]:
         """Balanced accuracy of each replica on its own held-out images; empty without any."""
         if not self.validation:
             return []
+        confusion, _ = self._confusion(classify, self.images, self._held_out())
+        return [metrics.balanced_accuracy(m) for m in confusion.cpu().numpy()]
+
+    def _held_out(self) -> Tensor:
+        """Return which images each replica holds out, (R, N), padded by repeating the last."""
         longest = max(len(v) for v in self.validation)
         padded = np.stack([np.pad(v, (0, longest - len(v)), mode="edge") for v in self.validation])
-        index = torch.from_numpy(padded).to(self.device)
-        confusion, _ = self._confusion(classify, self.images, index)
-        return [metrics.balanced_accuracy(m) for m in confusion.cpu().numpy()]
+        return torch.from_numpy(padded).to(self.device)
 
     def unseen_accuracies(self, classify: Classify) -> list[float] | None:
         """Test accuracies where the source never trained; None if that is everywhere or nowhere."""
@@ -141,7 +149,8 @@ class Evaluator:
                 logits = classify(x)
             confusion.scatter_add_(1, y * k + logits.argmax(2), counted)
             loss += (sample_cross_entropy(logits, y) * counted).double().sum(1)
-        return confusion.view(replicas, k, k), loss / count
+        total = count if fresh is None else fresh.sum(1)
+        return confusion.view(replicas, k, k), loss / total
 
     @staticmethod
     def _first_of(index: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from dfgctl.contenders import BUILT_IN
+from dfgctl.fragments import TUNED
 from dfgctl.ledger import readings_of
 from dfgctl.records import RunSpec, digest
 
@@ -179,7 +180,7 @@ def kind_of(spec: RunSpec) -> str:
             "settings": {
                 name: _deciding(values) if spec.method in BUILT_IN else dict(values)
                 for name, values in spec.settings.items()
-                if name not in ("source", "fidelity")
+                if name not in ("source", "fidelity", TUNED)
             },
         }
     )

@@ -20,6 +20,7 @@ from dfgctl.contenders import RIVALS
 from dfgctl.data.catalog import DATASETS, dataset
 from dfgctl.data.imbalance import Ratio
 from dfgctl.errors import InputError, SettingError, UnknownNameError, nearest
+from dfgctl.fragments import search_of
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.records import RunSpec
 from dfgctl.settings import (
@@ -139,8 +140,15 @@ class Recipe(Section):
         steps: int = self.section(method).steps  # type: ignore[attr-defined]
         return steps
 
+    def start(self, method: str) -> str | None:
+        """Return what a method starts from, ``random`` or ``source``; None if it has no choice."""
+        return getattr(self.section(method), "init", None) if method in RIVALS else None
+
     def steps_of(self, spec: RunSpec) -> int:
         """Return the steps that a run of that method has unless it is shortened."""
+        found = search_of(spec).get("values", {}).get(f"{spec.method}.steps")
+        if found is not None:
+            return int(found)
         if "code" in spec.settings:
             return int(spec.settings["code"]["defaults"]["steps"])
         return self.steps(spec.method)

@@ -42,6 +42,7 @@ def train(
     resume: Sequence[Saved] | None = None,
     keep: Callable[[int], bool] = never,
     graphs: bool | None = None,
+    blind: bool = False,
 ) -> Generator[Event, None, None]:
     """Train runs of one group as a pack, in their precision; evaluations are always in float32.
 
@@ -61,6 +62,8 @@ def train(
             states; no more once the method turns out to have state that cannot be saved.
         graphs: whether steps are recorded as CUDA graphs and replayed; None for wherever they can
             be. What is trained is the same.
+        blind: whether the test images are never looked at, nor brought to the device: the held-out
+            images of each run stand for them in all that is measured.
 
     Yields:
         An event after each step and each evaluation, ``Kept`` where states are kept, ``Noted``
@@ -69,9 +72,9 @@ def train(
     Raises:
         StateError: the states do not fit the runs.
         InputError: the device cannot compute in the runs' precision.
-        ValueError: CUDA graphs are asked for on another device.
+        ValueError: CUDA graphs are asked for on another device, or nothing is held out to look at.
     """
-    made = Trainer(specs, class_counts, data, source, device, dtype, graphs)
+    made = Trainer(specs, class_counts, data, source, device, dtype, graphs, blind)
     with contextlib.closing(made) as trainer:
         yield from _events(trainer, resume, keep)
 
@@ -115,8 +118,11 @@ class Trainer:
         device: torch.device,
         dtype: torch.dtype,
         graphs: bool | None = None,
+        blind: bool = False,
     ) -> None:
         first = specs[0]
+        if blind and not first.validation:
+            raise ValueError("a blind training needs a validation share")
         check_precision(device, first.precision)
         self.specs = specs
         self.steps, self.eval_every = first.steps, first.eval_every
@@ -148,6 +154,7 @@ class Trainer:
             view,
             self.readings,
             dtype,
+            blind,
         )
         own, others = sections_of(first)
         batches = Batches(
@@ -206,7 +213,7 @@ class Trainer:
         self.tally.train_seconds += time.perf_counter() - start
 
     def evaluate(self, step: int) -> Evaluated:
-        """Classify the test images, and look whether losses are still finite."""
+        """Classify the test images, or the held-out ones, and see if losses are still finite."""
         tally = self.tally
         waiting = time.perf_counter()
         losses = tally.take_means()
@@ -216,7 +223,10 @@ class Trainer:
         confusion, test_loss = self.evaluator.tested(self.method.classify)
         matrices = confusion.cpu().numpy()
         mean_loss = test_loss.tolist()
-        val = self.evaluator.validation_accuracies(self.method.classify)
+        if self.evaluator.blind:
+            val = [metrics.balanced_accuracy(matrix) for matrix in matrices]
+        else:
+            val = self.evaluator.validation_accuracies(self.method.classify)
         # A loss of the last few steps may not be there to look at; wrong logits always are.
         tally.finite.logical_and_(test_loss.isfinite())
         finite = tally.finite.tolist()

@@ -26,6 +26,7 @@ def test_what_the_user_can_mend_exits_with_2_and_the_rest_with_1() -> None:
         "DfgctlError",
         "LeaseLostError",
         "SourceBusyError",
+        "TrialFailedError",
         "RegistryUnavailableError",
         "WorkersFailedError",
         "PartsFailedError",

@@ -23,7 +23,7 @@ OTHER = "--registry other.sqlite"
 
 LAYERS = {
     5: ("cli", "__main__"),
-    4: ("dispatch", "report", "registry", "analysis", "doctor", "bench"),
+    4: ("dispatch", "report", "registry", "analysis", "doctor", "bench", "tuning"),
     3: (
         *("training", "measuring", "pretraining", "inference", "checkpoints"),
         *("evaluation", "events", "lookup", "state", "stepping"),
@@ -33,7 +33,7 @@ LAYERS = {
         *("recipe", "setting_keys", "templates", "plugins", "pack", "networks", "losses"),
         "rival_losses",
         *("attention", "clock", "data", "devices", "draws", "metrics", "memory", "numerics"),
-        *("phases", "departures"),
+        *("phases", "departures", "fragments"),
     ),
     0: (
         *(
@@ -229,6 +229,9 @@ def test_commands_that_touch_no_pixels_start_without_torch(tmp_path: Path) -> No
         "plot structure nothing": 2,
         "run nothing": 2,
         "run digits --dry-run": 0,
+        "run digits --tuned --method original --dry-run": 2,
+        "tune nothing": 2,
+        "tune digits --show --method original": 2,
         "db info --registry own.sqlite": 0,
         "db upgrade --registry own.sqlite": 0,
         "db backup copy.sqlite --registry own.sqlite": 0,

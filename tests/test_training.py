@@ -278,3 +278,32 @@ def test_a_run_in_bf16_is_the_same_again_bit_for_bit(digits, source):
 def test_a_precision_that_the_device_has_not_is_refused(digits):
     with pytest.raises(InputError, match="tf32 needs an NVIDIA GPU"):
         run([spec(sections={"numerics": {"precision": "tf32"}})], digits)
+
+
+def test_a_blind_training_measures_held_out_images_in_place_of_test_images(digits):
+    made = [spec(validation=0.25, combination=c) for c in ((0, 4), (1, 7))]
+    seen = run(made, digits)
+    none = replace(digits, test=digits.test[:0], test_labels=digits.test_labels[:0])
+    blind = run(made, none, blind=True)
+    for r in range(2):
+        chosen = [m.val_accuracy for m in evaluations(seen, r)]
+        assert [m.val_accuracy for m in evaluations(blind, r)] == chosen
+        assert all(m.loss > 0 for m in evaluations(blind, r))
+    trainer = Trainer(
+        made, [counts_of(s.combination) for s in made], digits, None, CPU, torch.float32, blind=True
+    )
+    assert len(trainer.evaluator.test.labels) == 0
+    measured = trainer.evaluate(0)
+    for r in range(2):
+        held_out = trainer.evaluator.validation[r]
+        x = torch.from_numpy(digits.train[held_out]).float() / 127.5 - 1
+        with torch.no_grad():
+            logits = trainer.method.classify(x.expand(2, *x.shape))[r]
+        y = torch.from_numpy(digits.train_labels[held_out])
+        assert measured.measurements[r].loss == pytest.approx(
+            float(torch.nn.functional.cross_entropy(logits, y)), rel=1e-5
+        )
+        right = float((logits.argmax(1) == y).float().mean())
+        assert measured.measurements[r].accuracy == pytest.approx(right)
+    with pytest.raises(ValueError, match="needs a validation share"):
+        run([spec()], digits, blind=True)

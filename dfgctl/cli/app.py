@@ -18,6 +18,7 @@ from dfgctl.cli import (
     run,
     runs,
     table,
+    tune,
     use,
     worker,
 )
@@ -52,6 +53,7 @@ def root(
 
 run.register(app)
 worker.register(app)
+tune.register(app)
 table.register(app)
 plot.register(app)
 report.register(app)

@@ -81,6 +81,10 @@ class Progress(Observer):
         """The memory that runs take is measured."""
         self._begin(f"measuring memory: {described(spec, pack)}", 0)
 
+    def trial_started(self, what: str, steps: int) -> None:
+        """A trial of a search begins."""
+        self._begin(what, steps)
+
     def pack_started(self, claim: Claim, step: int) -> None:
         """The training of a pack begins."""
         self._begin(pack_name(claim), claim.runs[0].spec.steps, step)

@@ -162,23 +162,36 @@ def plan_for(
     Raises:
         InputError: data is missing or broken, or cannot be made as imbalanced as was asked for.
     """
-    from dfgctl.data.catalog import DATASETS
     from dfgctl.data.manifest import ChecksumCache
     from dfgctl.dispatch.plan import make
 
+    found, source = manifests(checked, target, data_dir, folder, keep)
+    weights = checked.request.source_weights
+    if weights is None:
+        return make(checked, found, source)
+    if not weights.is_file():
+        raise InputError(
+            f"There is no file {weights}: --source-weights takes safetensors or a .pth file."
+        )
+    cache = ChecksumCache(folder / "manifests" / "checksums.json", keep=keep)
+    return make(checked, found, None, cache.sha256(weights))
+
+
+def manifests(
+    checked: "Checked", target: Target, data_dir: Path, folder: Path, keep: bool
+) -> "tuple[Manifest, Manifest | None]":
+    """Return the manifests of the data set and of its source, None where no source is trained.
+
+    What they are given, and what they raise, is as for ``plan_for``.
+    """
+    from dfgctl.data.catalog import DATASETS
+    from dfgctl.data.manifest import ChecksumCache
+
     cache = ChecksumCache(folder / "manifests" / "checksums.json", keep=keep)
     found = target.manifest or _manifest(target.info, data_dir, cache, keep)
-    weights = checked.request.source_weights
-    if weights is not None:
-        if not weights.is_file():
-            raise InputError(
-                f"There is no file {weights}: --source-weights takes safetensors or a .pth file."
-            )
-        return make(checked, found, None, cache.sha256(weights))
-    source = None
-    if checked.needs_source:
-        source = _manifest(DATASETS[checked.source], data_dir, cache, keep)
-    return make(checked, found, source)
+    if not checked.needs_source or checked.request.source_weights is not None:
+        return found, None
+    return found, _manifest(DATASETS[checked.source], data_dir, cache, keep)
 
 
 def enqueue(store: "Registry", plan: "Plan", force: bool, weights: Path | None) -> str:

@@ -127,6 +127,10 @@ def run(
             autocompletion=complete.precisions,
         ),
     ] = "fp32",
+    tuned: Annotated[
+        bool,
+        typer.Option("--tuned", help="Take the settings that dfgctl tune found for each method."),
+    ] = False,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps of every method, for a trial.")
     ] = None,
@@ -230,6 +234,11 @@ def run(
         launch.check_precision(precision)
     target = target.looked_through(folder, keep=not dry)
     checked = check(replace(request, recipe=target.recipe))
+    if tuned:
+        from dfgctl.cli.tune import named
+        from dfgctl.dispatch.tuned import with_fragments
+
+        checked = with_fragments(checked, folder, named(dataset, backbone, test_fraction))
     if dry:
         plan = plan_for(checked, target, data_dir, folder, keep=False)
         known = open_registry(registry, optional=True)

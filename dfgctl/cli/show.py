@@ -3,9 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from dfgctl.cli.output import escape, out
+from dfgctl.fragments import TUNED
 from dfgctl.records import PRECISIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dfgctl.records import Attempt, Measurement, Metrics, Run, Source
 
 
@@ -51,7 +54,11 @@ def print_run(
     for section, values in spec.settings.items():
         if section == "numerics":
             continue
-        facts.append((section, ", ".join(f"{k}={v}" for k, v in values.items())))
+        if section == TUNED:
+            text = f"{values['trials']} trials (fragment {values['found'][:7]}): "
+            facts.append((section, text + _listed(values["values"])))
+            continue
+        facts.append((section, _listed(values)))
     if run.metrics is not None:
         m = run.metrics
         facts += [
@@ -104,6 +111,10 @@ def print_run(
         _print_attempt(console, attempt, newest=attempt is attempts[-1])
     console.print("\nRemake it with:", style="bold")
     console.print(command, markup=False, soft_wrap=True)
+
+
+def _listed(values: "Mapping[str, Any]") -> str:
+    return ", ".join(f"{k}={v}" for k, v in values.items())
 
 
 def _print_attempt(console: Any, attempt: "Attempt", newest: bool) -> None:

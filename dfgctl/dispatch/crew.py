@@ -1,5 +1,6 @@
 """Worker processes on this machine: started, watched, replaced, and told to stop."""
 
+import contextlib
 import os
 import platform
 import signal
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 IN_ORDER = (0, 130)
 """Exit codes of a worker that had nothing left to do, or was asked to stop."""
@@ -58,11 +60,21 @@ class Job:
         return {"DFGCTL_REGISTRY": self.registry}
 
 
+class Startable(Protocol):
+    """Says how a worker process is started."""
+
+    def command(self, launcher: str, *more: str) -> list[str]:
+        """Return the words that start it."""
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the variables that it is started with."""
+
+
 @dataclass
 class Member:
     """A worker process of a crew."""
 
-    job: Job
+    job: Startable
     process: subprocess.Popen[bytes]
     log: Path
     replaced: int = 0
@@ -90,7 +102,7 @@ class Crew:
         detached: whether they go on when this process ends.
     """
 
-    jobs: Sequence[Job]
+    jobs: Sequence[Startable]
     logs: Path
     detached: bool = False
     members: list[Member] = field(default_factory=list)
@@ -107,7 +119,7 @@ class Crew:
             log = self.logs / f"worker-{stamp}-{os.getpid()}-{i + 1}.log"
             self.members.append(Member(job, self._spawn(job, log), log))
 
-    def _spawn(self, job: Job, log: Path) -> subprocess.Popen[bytes]:
+    def _spawn(self, job: Startable, log: Path) -> subprocess.Popen[bytes]:
         more = ["--log", str(log)] if self.detached else ["--log", str(log), "--with-parent"]
         with log.open("ab") as output:
             return subprocess.Popen(
@@ -140,6 +152,7 @@ class Crew:
             given_up = not replace or member.replaced >= REPLACEMENTS
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             pid = member.process.pid
+            _close(member.process)
             found.append(Death(platform.node(), pid, how, member.log, given_up))
             if given_up:
                 self.members.remove(member)
@@ -165,6 +178,7 @@ class Crew:
         """Wait until all have ended."""
         for member in self.members:
             member.process.wait()
+            _close(member.process)
 
     def kill(self) -> None:
         """End all at once."""
@@ -172,3 +186,10 @@ class Crew:
             if member.process.poll() is None:
                 member.process.kill()
         self.wait()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """Close this end of the pipe to a process that has ended."""
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()

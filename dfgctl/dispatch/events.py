@@ -26,6 +26,9 @@ class Observer:
     def measuring(self, spec: RunSpec, pack: int) -> None:
         """So many runs like this one are trained for a few steps, to see what memory they take."""
 
+    def trial_started(self, what: str, steps: int) -> None:
+        """A trial of a search begins, of so many steps."""
+
     def pack_started(self, claim: Claim, step: int) -> None:
         """The training of a pack begins, or goes on from the checkpoints of a step."""
 

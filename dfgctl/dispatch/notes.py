@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dfgctl import ledger
 from dfgctl.data.manifest import Manifest
 from dfgctl.dispatch.request import Checked
+from dfgctl.fragments import pairs_of, search_of
 from dfgctl.records import PlannedRun
 
 
@@ -16,6 +17,7 @@ def notes(checked: Checked, runs: Sequence[PlannedRun], target: Manifest) -> tup
         *_early_end(runs),
         *idle_settings(checked),
         *_tuned_on(checked, runs),
+        *_searched_on(runs),
     )
 
 
@@ -89,5 +91,18 @@ def _tuned_on(checked: Checked, runs: Sequence[PlannedRun]) -> list[str]:
         return []
     return [
         "Some of these (combination, seed) pairs served to choose the recipe's settings: take "
+        "other seeds for results."
+    ]
+
+
+def _searched_on(runs: Sequence[PlannedRun]) -> list[str]:
+    whole = [r.spec for r in runs if not r.spec.validation]
+    if not any(
+        (spec.combination, spec.seed) in pairs_of(search_of(spec).get("pairs", ()))
+        for spec in whole
+    ):
+        return []
+    return [
+        "Some of these (combination, seed) pairs served dfgctl tune to find their settings: take "
         "other seeds for results."
     ]

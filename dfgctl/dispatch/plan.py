@@ -15,6 +15,7 @@ from dfgctl.data.manifest import Manifest
 from dfgctl.dispatch.notes import notes
 from dfgctl.dispatch.request import Checked, Variant
 from dfgctl.errors import InputError
+from dfgctl.fragments import TUNED
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.plugins import MethodInfo
 from dfgctl.recipe import Recipe
@@ -65,13 +66,13 @@ def make(
             for variant in checked.variants:
                 network = None
                 if method.starts_from_source(variant.section(method.name)):
-                    network = _source_spec(checked, variant, source, source_weights)
+                    network = source_of(checked, variant, source, source_weights)
                     sources[network.identity()] = network
-                spec = _spec(checked, variant, method, target, network)
+                spec = spec_of(checked, variant, method, target, network)
                 combination, seed = repeat(checked, variant, i, len(target.train_counts))
                 spec = replace(spec, combination=combination, seed=seed)
                 asked = "imbalance.majority_count" in variant.changes
-                counts = _counts(checked, spec, target, asked)
+                counts = counts_of(checked, spec, target, asked)
                 own = {k: v for k, v in variant.changes.items() if _touches(k, spec)}
                 runs.append(PlannedRun(spec, counts, own))
     unique: dict[str, PlannedRun] = {}
@@ -80,7 +81,7 @@ def make(
     plan = tuple(unique.values())
     return Plan(
         recipe=checked.recipe,
-        card=_card(checked, target),
+        card=card_of(checked, target),
         runs=plan,
         sources=tuple(sources.values()),
         notes=notes(checked, plan, target),
@@ -121,7 +122,8 @@ def repeat(checked: Checked, variant: Variant, i: int, classes: int) -> tuple[tu
     return combination, seed + n * (i // count) + again
 
 
-def _card(checked: Checked, target: Manifest) -> DatasetCard:
+def card_of(checked: Checked, target: Manifest) -> DatasetCard:
+    """Return what the registry keeps of a data set."""
     pictures = checked.recipe.pictures
     return DatasetCard(
         digest=target.digest,
@@ -134,9 +136,17 @@ def _card(checked: Checked, target: Manifest) -> DatasetCard:
     )
 
 
-def _source_spec(
+def source_of(
     checked: Checked, variant: Variant, source: Manifest | None, weights: str | None
 ) -> SourceSpec:
+    """Return the source network of a variant's runs.
+
+    Args:
+        checked: the request.
+        variant: a point of its sweep.
+        source: the source's manifest; None where a file of weights stands for it.
+        weights: SHA-256 of that file.
+    """
     backbone = variant.recipe.backbone
     if weights is not None:
         return SourceSpec(f"file:{weights[:10]}", backbone, weights, {}, weights)
@@ -150,14 +160,31 @@ def _source_spec(
     return SourceSpec(source.name, backbone, source.digest, settings)
 
 
-def _spec(
+def spec_of(
     checked: Checked,
     variant: Variant,
     method: MethodInfo,
     target: Manifest,
     network: SourceSpec | None,
 ) -> RunSpec:
-    """Return a run's spec, less its combination and seed."""
+    """Return a run's spec, less its combination and seed.
+
+    Args:
+        checked: the request.
+        variant: a point of its sweep.
+        method: the method.
+        target: the target's manifest.
+        network: the source network; None for a method that starts from random weights.
+
+    Raises:
+        InputError: its settings were found on other data.
+    """
+    fragment = variant.tuned.get(method.name)
+    if fragment is not None and fragment.found["data"] != target.digest:
+        raise InputError(
+            f"{fragment.file} was found on other pictures: tune once more, with {fragment.command}."
+        )
+    variant = variant.of(method.name)
     request, recipe = checked.request, variant.recipe
     settings = {name: variant.section(name).identifying() for name in method.sections}
     steps = settings[method.name].pop("steps")
@@ -175,6 +202,8 @@ def _spec(
     single = ledger.departing(variant.readings, request.protocol, method.name, recipe.backbone)
     if single:
         settings["fidelity"] = dict(single)
+    if fragment is not None:
+        settings[TUNED] = fragment.identifying()
     return RunSpec(
         dataset=recipe.name,
         source=network.dataset if network is not None else None,
@@ -195,7 +224,20 @@ def _spec(
     )
 
 
-def _counts(checked: Checked, spec: RunSpec, target: Manifest, asked: bool) -> tuple[int, ...]:
+def counts_of(
+    checked: Checked, spec: RunSpec, target: Manifest, asked: bool = False
+) -> tuple[int, ...]:
+    """Return the images of each class that a run keeps.
+
+    Args:
+        checked: the request.
+        spec: the run.
+        target: the target's manifest.
+        asked: whether the user named the images of a majority class.
+
+    Raises:
+        InputError: a class cannot have as many, or none can be held out.
+    """
     available = target.train_counts
     fewest = min(available[c] for c in spec.combination or range(len(available)))
     if asked and spec.majority_count > fewest:

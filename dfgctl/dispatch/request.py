@@ -1,7 +1,7 @@
 """What the user asked ``dfgctl run`` for, checked before any data is looked at."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from dfgctl.contenders import BUILT_IN, GROUPS, METHODS, RIVALS
 from dfgctl.data.catalog import DatasetInfo, dataset
 from dfgctl.data.imbalance import Ratio, parse_combinations
 from dfgctl.errors import InputError, SettingError, UnknownNameError
+from dfgctl.fragments import Fragment
 from dfgctl.ledger import Readings
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.plugins import MethodInfo
@@ -57,12 +58,39 @@ class Variant:
         recipe: the recipe with those settings.
         readings: how the ledger's switches are read.
         own: the settings of one's own methods, by name.
+        tuned: the fragments with what was found for each method, by name.
     """
 
     changes: Mapping[str, Any]
     recipe: Recipe
     readings: Readings
     own: Mapping[str, TrainingSettings] = field(default_factory=dict)
+    tuned: Mapping[str, Fragment] = field(default_factory=dict)
+
+    def of(self, method: str) -> "Variant":
+        """Return the point with what was found for a method."""
+        return self.with_values(self.tuned[method].values) if method in self.tuned else self
+
+    def with_values(self, values: Mapping[str, Any]) -> "Variant":
+        """Return the point with some settings changed, ``section.key`` to value.
+
+        Raises:
+            SettingError: one is unknown, has the wrong type or is out of range.
+        """
+        parts: dict[str, dict[str, Any]] = {}
+        for key, value in values.items():
+            section, _, name = key.partition(".")
+            if section not in self.own and section not in recipes.SETTABLE:
+                raise SettingError(f"Unknown setting '{key}': there is no section '{section}'.")
+            parts.setdefault(section, {})[name] = value
+        own = {
+            name: recipes.validated(type(old), name, {**old.values(), **parts[name]})
+            for name, old in self.own.items()
+            if name in parts
+        }
+        ours = {k: v for k, v in values.items() if k.partition(".")[0] in recipes.SETTABLE}
+        recipe = self.recipe.with_settings(ours) if ours else self.recipe
+        return replace(self, recipe=recipe, own={**self.own, **own})
 
     def section(self, name: str) -> Section:
         """Return a section by its name."""

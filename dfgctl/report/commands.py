@@ -8,8 +8,9 @@ from dfgctl.data.catalog import DATASETS
 from dfgctl.data.imbalance import Ratio
 from dfgctl.departures import departures, exact
 from dfgctl.errors import InputError
+from dfgctl.fragments import search_of
 from dfgctl.recipe import Recipe
-from dfgctl.records import PRECISIONS, Run
+from dfgctl.records import PRECISIONS, Run, RunSpec
 from dfgctl.report.groups import BALANCED
 from dfgctl.templates import recipe_of
 
@@ -24,12 +25,13 @@ def method_of(run: Run) -> str:
     return str(run.spec.settings.get("code", {}).get("class", run.spec.method))
 
 
-def contenders_of(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+def contenders_of(runs: Sequence[Run], names: Sequence[str], recipe: Recipe) -> list[str]:
     """Return the words that train contenders, rivals from what they start from.
 
     Args:
         runs: runs, among them those of methods of one's own that are named.
         names: the contenders (see ``CONTENDERS``), or methods of one's own.
+        recipe: the recipe of the data set.
     """
     own = {run.spec.method: method_of(run) for run in runs if "code" in run.spec.settings}
     starts: dict[str, list[str]] = {}
@@ -39,8 +41,17 @@ def contenders_of(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     inits = {m: ",".join(dict.fromkeys(found)) for m, found in starts.items() if m in RIVALS}
     return [
         *(f"--method {method}" for method in starts),
-        *(f"--set {method}.init={init}" for method, init in inits.items() if init != RANDOM),
+        *(f"--set {m}.init={init}" for m, init in inits.items() if init != recipe.start(m)),
     ]
+
+
+def tuned(spec: RunSpec, recipe: Recipe) -> list[str]:
+    """Return the words that give a run what was found for it; none where nothing was."""
+    if not search_of(spec):
+        return []
+    init = spec.settings[spec.method].get("init")
+    start = [] if init == recipe.start(spec.method) else [f"{spec.method}.init={init}"]
+    return ["--tuned", *(word for value in start for word in ("--set", value))]
 
 
 def settings_of(
@@ -80,6 +91,7 @@ def settings_of(
         words += ["--validation", exact(spec.validation)]
     if spec.majority_count not in (0, recipe.imbalance.majority_count):
         words += ["--set", f"imbalance.majority_count={spec.majority_count}"]
+    words += tuned(spec, recipe)
     left_out = {"network", "numerics"} | ({"fidelity"} if protocol is not None else set())
     settable = {n: v for n, v in spec.settings.items() if n not in left_out}
     for departure in departures(recipe, settable):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from dfgctl.fragments import Pair, pairs_of, search_of
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.cards import classes_of, title_of
@@ -77,10 +78,18 @@ def _few_images(runs: Sequence[Run]) -> str | None:
 
 def _tuning(runs: Sequence[Run], recipe: Recipe) -> str | None:
     tuning = recipe.tuning
-    pairs = {(tuple(c), s) for c in tuning.combinations for s in tuning.seeds} if tuning else ()
-    if not any((r.spec.combination, r.spec.seed) in pairs for r in runs if not r.spec.validation):
+    pairs = {(tuple(c), s) for c in tuning.combinations for s in tuning.seeds} if tuning else set()
+    whole = [r for r in runs if not r.spec.validation]
+    chosen = ["the recipe's"] if any(_pair(r) in pairs for r in whole) else []
+    if any(_pair(r) in pairs_of(search_of(r.spec).get("pairs", ())) for r in whole):
+        chosen.append("tuned")
+    if not chosen:
         return None
     return (
-        f"{title_of(runs[0])}: some of these (combination, seed) pairs served to choose the "
-        "recipe's settings."
+        f"{title_of(runs[0])}: some of these (combination, seed) pairs served to choose "
+        f"{' and '.join(chosen)} settings."
     )
+
+
+def _pair(run: Run) -> Pair:
+    return run.spec.combination, run.spec.seed

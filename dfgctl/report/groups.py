@@ -10,6 +10,7 @@ from dfgctl import RESULTS_VERSION
 from dfgctl.contenders import RIVALS
 from dfgctl.data.imbalance import Ratio
 from dfgctl.departures import departures, exact
+from dfgctl.fragments import search_of
 from dfgctl.recipe import Recipe
 from dfgctl.records import AS_IS, Run, RunSpec
 from dfgctl.templates import recipe_of
@@ -67,6 +68,11 @@ class Row:
         return replace(self, ratio=BALANCED, notes=notes)
 
 
+def tuned(trials: int) -> str:
+    """Say in a row's notes that its settings are those of ``run --tuned``."""
+    return f"tuned ({trials:,} trials)"
+
+
 def row_of(run: Run, recipe: Recipe) -> Row:
     """Return the row that a run belongs to."""
     spec = run.spec
@@ -88,6 +94,8 @@ def row_of(run: Run, recipe: Recipe) -> Row:
         notes.append(f"protocol {spec.protocol}")
     if spec.results_version != RESULTS_VERSION:
         notes.append(f"results version {spec.results_version}")
+    if search := search_of(spec):
+        notes.append(tuned(search["trials"]))
     notes += [d for d in departures(recipe, spec.settings) if not _is_start(d)]
     return Row(
         dataset=spec.dataset,
@@ -134,12 +142,18 @@ def rows(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[Row, list[R
     found: dict[Row, list[Run]] = {}
     free: list[tuple[Row, Run]] = []
     codes: dict[str, set[str]] = {}
+    searches: dict[Hashable, set[str]] = {}
     for spec in (run.spec for run in runs):
         if "code" in spec.settings:
             codes.setdefault(spec.method, set()).add(spec.settings["code"]["sha256"])
+        if search := search_of(spec):
+            searches.setdefault(_search(spec), set()).add(search["found"])
 
     def make(run: Run) -> Row:
-        return _with_code(row_of(run, recipes[run.spec.dataset]), run, codes)
+        row = _with_code(row_of(run, recipes[run.spec.dataset]), run, codes)
+        if len(searches.get(_search(run.spec), ())) < 2:
+            return row
+        return replace(row, notes=(*row.notes, f"found {search_of(run.spec)['found'][:7]}"))
 
     for run, row in each_row(runs, make):
         if row.source is None:
@@ -163,6 +177,11 @@ def in_order(recipes: Iterable[str]) -> Callable[[Row], tuple[Any, ...]]:
         return places[row.dataset], ratio, bool(row.notes), row.source or "", row.notes
 
     return key
+
+
+def _search(spec: RunSpec) -> Hashable:
+    """Return what tuned runs share that only the search can tell apart."""
+    return spec.dataset, spec.ratio, spec.contender, search_of(spec).get("trials")
 
 
 def _with_code(row: Row, run: Run, codes: Mapping[str, set[str]]) -> Row:

@@ -123,7 +123,9 @@ def _absence(runs: Sequence[Run]) -> str:
 
 
 def _train(run: Run, method: str, view: View) -> str:
-    return command(run, *contenders_of(view.runs, [view.against, method]))
+    return command(
+        run, *contenders_of(view.runs, [view.against, method], view.recipes[run.spec.dataset])
+    )
 
 
 def _table(

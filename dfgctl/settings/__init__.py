@@ -16,6 +16,8 @@ from dfgctl.settings.base import (
     SourceSettings,
     TrainingSettings,
     later,
+    searched,
+    step_count,
 )
 from dfgctl.settings.paper import (
     DeltaSettings,
@@ -60,6 +62,8 @@ __all__ = [
     "SourceSettings",
     "TrainingSettings",
     "later",
+    "searched",
+    "step_count",
 ]
 
 Reading = Literal["paper", "released"]

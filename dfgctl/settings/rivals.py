@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from dfgctl.settings.base import PlainSettings
+from dfgctl.settings.base import PlainSettings, searched
 
 
 class RivalSettings(PlainSettings):
@@ -25,47 +25,77 @@ class BalancedSettings(RivalSettings):
 class CbLossSettings(RivalSettings):
     """Settings of ``cbloss``."""
 
-    loss: Literal["softmax", "focal"] = Field(
-        default="softmax", description="cross-entropy of a softmax, or the focal loss"
+    loss: Literal["softmax", "focal"] = searched(
+        among=("softmax", "focal"),
+        default="softmax",
+        description="cross-entropy of a softmax, or the focal loss",
     )
-    beta: float = Field(
-        default=0.9999, ge=0, lt=1, description="beta of the effective number of images"
+    beta: float = searched(
+        among=(0.9, 0.99, 0.999, 0.9999),
+        default=0.9999,
+        ge=0,
+        lt=1,
+        description="beta of the effective number of images",
     )
-    gamma: float = Field(default=1.0, ge=0, description="gamma of the focal loss")
+    gamma: float = searched(
+        among=(0.5, 1.0, 2.0), default=1.0, ge=0, description="gamma of the focal loss"
+    )
 
 
 class LogitAdjustSettings(RivalSettings):
     """Settings of ``logitadjust``."""
 
-    tau: float = Field(default=1.0, ge=0, description="weight of the classes' log frequencies")
+    tau: float = searched(
+        between=(0, 3), default=1.0, ge=0, description="weight of the classes' log frequencies"
+    )
 
 
 class LdamSettings(RivalSettings):
     """Settings of ``ldam``."""
 
-    margin: float = Field(default=0.5, gt=0, description="the largest margin, the rarest class's")
+    margin: float = searched(
+        between=(0.1, 1), default=0.5, gt=0, description="the largest margin, the rarest class's"
+    )
     beta: float = Field(
         default=0.9999, ge=0, lt=1, description="beta of the deferred weights of the classes"
     )
-    share_1: float = Field(
-        default=0.8, ge=0, le=1, description="share of steps before classes are weighed"
+    share_1: float = searched(
+        between=(0.3, 0.95),
+        default=0.8,
+        ge=0,
+        le=1,
+        description="share of steps before classes are weighed",
     )
 
 
 class CrtSettings(RivalSettings):
     """Settings of ``crt``."""
 
-    share_1: float = Field(
-        default=0.9, gt=0, lt=1, description="share of steps that learn the representation"
+    share_1: float = searched(
+        between=(0.5, 0.95),
+        default=0.9,
+        gt=0,
+        lt=1,
+        description="share of steps that learn the representation",
     )
-    head_lr: float = Field(default=1e-2, gt=0, lt=10, description="learning rate of the new head")
+    head_lr: float = searched(
+        around=10, default=1e-2, gt=0, lt=10, description="learning rate of the new head"
+    )
 
 
 class SmoteSettings(RivalSettings):
     """Settings of ``smote``."""
 
-    share_1: float = Field(
-        default=0.9, gt=0, lt=1, description="share of steps that learn the features"
+    share_1: float = searched(
+        between=(0.5, 0.95),
+        default=0.9,
+        gt=0,
+        lt=1,
+        description="share of steps that learn the features",
     )
-    neighbours: int = Field(default=5, gt=0, description="k, nearest neighbours of an image")
-    head_lr: float = Field(default=1e-2, gt=0, lt=10, description="learning rate of the new head")
+    neighbours: int = searched(
+        between=(1, 10), default=5, gt=0, description="k, nearest neighbours of an image"
+    )
+    head_lr: float = searched(
+        around=10, default=1e-2, gt=0, lt=10, description="learning rate of the new head"
+    )

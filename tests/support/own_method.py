@@ -6,13 +6,13 @@ from torch import Tensor
 from dfgctl.losses import cross_entropy
 from dfgctl.methods.base import Context, Method, optimizer, random_networks
 from dfgctl.pack import descend
-from dfgctl.settings import PlainSettings
+from dfgctl.settings import PlainSettings, searched
 
 
 class BalancedSettings(PlainSettings):
     steps: int = Field(default=600, gt=0, description="training steps")
     batch_size: int = Field(default=32, gt=1, description="images in a batch")
-    lr: float = Field(default=1e-2, gt=0, lt=10, description="learning rate")
+    lr: float = searched(around=10, default=1e-2, gt=0, lt=10, description="learning rate")
 
 
 class BalancedDemo(Method[BalancedSettings]):

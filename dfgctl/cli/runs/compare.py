@@ -111,7 +111,14 @@ def _settings(run: "Run") -> dict[str, Any]:
 
 def _sections(run: "Run") -> "Settings":
     """Return a run's settings less its precision, which each run has."""
-    return {name: values for name, values in run.spec.settings.items() if name != "numerics"}
+    from dfgctl.fragments import TUNED
+
+    found = {n: dict(values) for n, values in run.spec.settings.items() if n != "numerics"}
+    if search := found.get(
+        TUNED
+    ):  # its values and pairs stand in the fragment, and the settings beside
+        found[TUNED] = {name: search[name] for name in ("trials", "found")}
+    return found
 
 
 def _results(store: "Registry", run: "Run") -> dict[str, Any]:
