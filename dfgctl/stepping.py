@@ -168,7 +168,7 @@ class Stepper:
 
     def step(self, step: int) -> None:
         """Do one step, without a look at its losses' values (that would wait for the device)."""
-        phase = self._phase(step)
+        phase = self.phase_of(step)
         if self.recorder is None or phase is None:
             self._plain(step)
             return
@@ -182,7 +182,7 @@ class Stepper:
             known.replay()
             self._tally.count(known.losses)
 
-    def _phase(self, step: int) -> Hashable | None:
+    def phase_of(self, step: int) -> Hashable | None:
         """Return a step's phase; None where its class inherits what it says of phases.
 
         A class that does other steps than its parent's cannot vouch for them with the parent's

@@ -125,6 +125,15 @@ def methods(ctx: typer.Context, incomplete: str) -> Offer:
 
 
 @quietly
+def contenders(ctx: typer.Context, incomplete: str) -> Offer:
+    """Offer those methods, from what they start from, that the registry has runs of."""
+    from dfgctl.contenders import CONTENDERS
+    from dfgctl.registry import peek
+
+    return [(name, CONTENDERS.get(name, "")) for name in sorted(peek.contenders(_registry(ctx)))]
+
+
+@quietly
 def settings(ctx: typer.Context, incomplete: str) -> Offer:
     """Offer the keys of ``--set``, and after one with its = those values that are all it takes."""
     from dfgctl.setting_keys import described

@@ -55,6 +55,7 @@ def report(
     Figures of single networks (tsne, pca, cam, structure) are left to dfgctl plot.
     """
     from dfgctl import templates
+    from dfgctl.cli.flop import known
     from dfgctl.cli.report_parts import page_of
     from dfgctl.errors import NothingToShowError, PartsFailedError
     from dfgctl.report.page.rendering import write
@@ -72,6 +73,7 @@ def report(
     for text in filters.left_out(runs):
         note(text)
     view = View(
+        flop=known(store, runs, count=False),
         runs=runs,
         recipes=recipes,
         select=select,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dfgctl.cli.output import err, escape, print_json
+from dfgctl.cli.output import err, escape, out, print_json
 from dfgctl.errors import RunsFailedError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def conclude(plan: "Plan", store: "Registry", select: "Select | None", json: boo
     """Show what came out; exit 0 only if all runs of the plan are finished."""
     from dfgctl.cli.names import counted
     from dfgctl.cli.table_view import show
+    from dfgctl.report.advice import advice
     from dfgctl.report.results import make
     from dfgctl.report.view import View
     from dfgctl.templates import recipes_of
@@ -79,7 +80,10 @@ def conclude(plan: "Plan", store: "Registry", select: "Select | None", json: boo
     if json:
         show_json(plan, store, select)
     elif runs:
-        show(make(View(runs, recipes_of(runs, [plan.recipe.name]), select)))
+        view = View(runs, recipes_of(runs, [plan.recipe.name]), select)
+        show(make(view))
+        for sentence in advice(view).sentences():
+            out().print(escape(sentence))
     unfinished = [r for r in runs if r.status != "finished"]
     if unfinished:
         raise RunsFailedError(_failures(unfinished))

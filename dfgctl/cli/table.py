@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "table",
         epilog="Examples:  dfgctl table --dataset digits --format md -o results/digits.md   |   "
-        "dfgctl table pairs --against delta",
+        "dfgctl table pairs --against balanced/source   |   dfgctl table frontier",
     )(table)
 
 
@@ -104,7 +104,11 @@ def table(
     ] = False,
     against: Annotated[
         str | None,
-        typer.Option(help="The method that the others are compared with. \\[default: dfg]"),
+        typer.Option(
+            help="The method that the others are compared with: any with runs, also one of your "
+            "own, or a rival from the source's weights, e.g. balanced/source. \\[default: dfg]",
+            autocompletion=complete.contenders,
+        ),
     ] = None,
     format: Annotated[
         Format | None,
@@ -141,6 +145,11 @@ def table(
     runs = filters.passed(every, needed)
     for text in filters.left_out(runs) if needed else ():
         note(text)
+    flop = {}
+    if store is not None and name in tables.WITH_FLOP:
+        from dfgctl.cli.flop import known
+
+        flop = known(store, runs)
     view = View(
         runs=runs,
         recipes=loaded,
@@ -153,6 +162,7 @@ def table(
         judge_all=judge_all,
         data_dir=data_dir,
         checksums=store.folder / "manifests" / "checksums.json" if store else None,
+        flop=flop,
     )
     made = tables.make(name, view)
     if output is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from dfgctl.contenders import SOURCE, contender
 from dfgctl.errors import RegistryError
 
 HEADER = b"SQLite format 3\x00"
@@ -58,6 +59,22 @@ def names(where: str, what: str) -> list[str]:
     """
     assert what in ("dataset", "method")
     return [str(row[0]) for row in _rows(where, f"SELECT DISTINCT {what} FROM runs", {})]
+
+
+def contenders(where: str) -> list[str]:
+    """Return the contenders that have runs (``dfgctl.contenders``).
+
+    Raises:
+        Exception: the registry cannot be read.
+    """
+    # A spec is stored as JSON, with a space after a colon or without.
+    rows = _rows(
+        where,
+        "SELECT DISTINCT method, CAST(spec AS TEXT) LIKE :spaced OR CAST(spec AS TEXT) LIKE :close "
+        "FROM runs",
+        {"spaced": f'%"init": "{SOURCE}"%', "close": f'%"init":"{SOURCE}"%'},
+    )
+    return [contender(str(method), SOURCE if source else "") for method, source in rows]
 
 
 def known(file: Path) -> Known | None:

@@ -1,7 +1,9 @@
 """The commands that train runs."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from dfgctl.contenders import RANDOM, RIVALS
 from dfgctl.data.catalog import DATASETS
@@ -50,8 +52,9 @@ def tuned(spec: RunSpec, recipe: Recipe) -> list[str]:
     if not search_of(spec):
         return []
     init = spec.settings[spec.method].get("init")
-    start = [] if init == recipe.start(spec.method) else [f"{spec.method}.init={init}"]
-    return ["--tuned", *(word for value in start for word in ("--set", value))]
+    if init in (None, recipe.start(spec.method)):
+        return ["--tuned"]
+    return ["--tuned", "--set", f"{spec.method}.init={init}"]
 
 
 def settings_of(
@@ -124,7 +127,7 @@ def data_of(recipe: Recipe) -> str:
 
 
 def command(run: Run, *more: str, free: str | None = None) -> str:
-    """Return the command that trains runs like one, all but the method, the repeats and seeds.
+    """Return the command that trains runs like one, all but the contender, the repeats and seeds.
 
     What the data set's recipe says is left out.
 
@@ -139,7 +142,14 @@ def command(run: Run, *more: str, free: str | None = None) -> str:
         words += ["--imbalance", spec.ratio]
     if spec.majority not in (0, imbalance.majority):
         words += ["--majority", str(spec.majority)]
-    return " ".join([shlex.join([*words, *settings_of(run, usual=False, free=free)]), *more])
+    # What a rival starts from is said with its name (see ``contenders_of``).
+    spec = replace(spec, settings={n: _startless(n, own) for n, own in spec.settings.items()})
+    words += settings_of(replace(run, spec=spec), usual=False, free=free)
+    return " ".join([shlex.join(words), *more])
+
+
+def _startless(section: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {k: v for k, v in values.items() if k != "init"} if section in RIVALS else values
 
 
 def command_for(

@@ -9,6 +9,7 @@ from dfgctl.networks.catalog import BACKBONES
 from dfgctl.report import published
 from dfgctl.report.cards import method_titles
 from dfgctl.report.effort import Cost, costs
+from dfgctl.report.names import digits_of, seconds_text
 from dfgctl.report.selection import Select, caption, require_any
 from dfgctl.report.statistics import Summary
 from dfgctl.report.table import Cell, Column, Table
@@ -100,7 +101,7 @@ def _row(cost: Cost, titles: Mapping[str, str], marks: bool) -> list[Cell]:
         Cell(parts),
         _count(cost.parameters),
         _memory(cost),
-        Cell([_spread(cost.train)], order=cost.train.mean),
+        Cell([seconds_text(cost.train.mean, cost.train.std)], order=cost.train.mean),
         *_inference(cost),
         Cell(
             [accuracy.text(), f"n = {accuracy.n}", *without] if accuracy else list(cost.gaps),
@@ -146,22 +147,11 @@ def _inference(cost: Cost) -> list[Cell]:
     return [Cell([_time(seconds)], order=seconds) for seconds in times]
 
 
-def _spread(seconds: Summary) -> str:
-    """Write seconds with their standard deviation, as exact as the mean is long."""
-    digits = _digits(seconds.mean)
-    mean = f"{seconds.mean:,.{digits}f}"
-    return f"{mean} s" if seconds.std is None else f"{mean} ± {seconds.std:,.{digits}f} s"
-
-
 def _time(seconds: float) -> str:
     """Write a time in the unit that suits it."""
     factor, unit = (1.0, "s") if seconds >= 1 else (1e3, "ms") if seconds >= 1e-3 else (1e6, "µs")
     value = seconds * factor
-    return f"{value:,.{_digits(value)}f} {unit}"
-
-
-def _digits(value: float) -> int:
-    return 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:,.{digits_of(value)}f} {unit}"
 
 
 def _notes(found: Sequence[Cost], of_paper: Mapping[str, published.Cost]) -> list[str]:

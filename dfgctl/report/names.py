@@ -1,4 +1,6 @@
-"""How runs and classes are named in a figure."""
+"""How runs and classes are named in a figure, and how amounts are written."""
+
+from collections.abc import Sequence
 
 from dfgctl.records import AS_IS, Run
 from dfgctl.report.cards import method_titles, title_of
@@ -45,3 +47,29 @@ def in_legend(name: str) -> str:
     """
     plain = fit(name).replace("$", r"\$")
     return f" {plain}" if plain.startswith("_") else plain
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names in a sentence: ``A``, ``A and B``, ``A, B and C``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def seconds_text(mean: float, std: float | None = None) -> str:
+    """Write seconds, and their standard deviation if known, as exact as the mean is long."""
+    digits = digits_of(mean)
+    text = f"{mean:,.{digits}f}"
+    return f"{text} s" if std is None else f"{text} ± {std:,.{digits}f} s"
+
+
+def digits_of(value: float) -> int:
+    """Return how many decimals a positive number is written with."""
+    return 2 if value < 10 else 1 if value < 100 else 0
+
+
+def flop_text(flop: float) -> str:
+    """Write a number of floating-point operations with three figures: ``43.5 GFLOP``."""
+    for factor, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if flop >= 0.9995 * factor:
+            value = flop / factor
+            return f"{value:,.{digits_of(value)}f} {unit}FLOP"
+    return f"{flop:,.0f} FLOP"

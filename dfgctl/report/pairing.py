@@ -62,6 +62,18 @@ class Paired:
         error = float(self.values.std(ddof=1)) / sqrt(self.n)
         return around(self.mean, error, self.n - 1, level)
 
+    def t_test(self) -> float | None:
+        """Return the two-sided p of Student's paired t test.
+
+        Returns:
+            None for fewer than two differences, and where all are equal, which tells no spread.
+        """
+        if self.n < 2 or np.ptp(self.values) == 0:
+            return None
+        from scipy import stats
+
+        return float(stats.ttest_1samp(self.values, 0.0).pvalue)
+
     def jackknife(self, level: float = 0.95) -> Interval | None:
         r"""Return an interval of the mean difference from a jackknife over classes.
 

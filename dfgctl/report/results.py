@@ -1,4 +1,4 @@
-"""The table of results: data sets down, methods across."""
+"""The table of results: data sets down, methods across; of many methods the other way round."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +29,9 @@ USES = frozenset({"metric", "select", "published", "margin", "paper-n", "judge-a
 
 RELEASED_MARK = "§"
 """Marks rows whose verdicts are those of another reading of the paper."""
+
+ACROSS = 6
+"""Contenders with runs that stand across; more would not fit into a terminal, and stand down."""
 
 GAINING, REFERENCE = "dfg", "original"
 """The method whose gain section 5 gives, and over which."""
@@ -74,23 +77,44 @@ class ResultsTable:
         return row.settings([other for other, _ in self.lines])
 
     def table(self) -> Table:
-        """Return the table as it is read."""
-        columns = [Column("Data set", "label"), Column("Settings", "detail")]
+        """Return the table as it is read: where many methods have runs, these stand down."""
+        across = len(self._with_runs()) <= ACROSS
         return Table(
             name="results",
             title="Results",
-            columns=[*columns, *map(Column, self.methods.values())],
-            rows=[self._row(row, cells) for row, cells in self.lines],
+            columns=self._columns() if across else self._turned_columns(),
+            rows=[self._row(*line) for line in self.lines] if across else self._turned_rows(),
             caption=self.caption,
             notes=self.footnotes,
             records=self.records(),
         )
 
+    def _with_runs(self) -> set[str]:
+        """Return the contenders that have runs, in any state."""
+        return {m for _, cells in self.lines for m, cell in cells.items() if cell.counts}
+
+    def _columns(self) -> list[Column]:
+        names = [Column("Data set", "label"), Column("Settings", "detail")]
+        return [*names, *map(Column, self.methods.values())]
+
     def _row(self, row: Row, cells: Mapping[str, Cell]) -> list[Shown]:
+        names = [Shown([self.label(row)]), Shown(self.settings(row))]
+        return [*names, *self._shown(cells)]
+
+    def _turned_columns(self) -> list[Column]:
+        titles = [", ".join([self.label(row), *self.settings(row)]) for row, _ in self.lines]
+        return [Column("Method", "label"), *map(Column, titles)]
+
+    def _turned_rows(self) -> list[list[Shown]]:
+        shown = [self._shown(cells) for _, cells in self.lines]
+        titles = self.methods.values()
+        return [[Shown([title]), *cells] for title, *cells in zip(titles, *shown, strict=True)]
+
+    def _shown(self, cells: Mapping[str, Cell]) -> list[Shown]:
+        """Return the cells of the methods in a row, the best in bold."""
         means = [round(c.summary.mean, 4) for c in cells.values() if c.summary is not None]
         best = max(means) if len(means) > 1 else None
-        names = [Shown([self.label(row)]), Shown(self.settings(row))]
-        return [*names, *(cells[m].shown(best) for m in self.methods)]
+        return [cells[m].shown(best) for m in self.methods]
 
     def records(self) -> list[dict[str, object]]:
         """Return one plain record for each cell."""

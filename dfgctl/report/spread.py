@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from dfgctl.records import Run
 from dfgctl.report.cards import method_titles
-from dfgctl.report.commands import command, method_of
+from dfgctl.report.commands import command, contenders_of
 from dfgctl.report.footnotes import footnotes
 from dfgctl.report.groups import Row, rows
 from dfgctl.report.results import ResultsTable, results
@@ -16,6 +16,7 @@ from dfgctl.report.statistics import Interval
 from dfgctl.report.table import Cell, Column, Table
 from dfgctl.report.variance import Components
 from dfgctl.report.view import View
+from dfgctl.templates import recipe_of
 
 USES = frozenset({"metric", "select"})
 """Options of ``dfgctl table`` that change this table."""
@@ -113,12 +114,12 @@ def _train(run: Run, parts: Components) -> str:
     """Return the command that trains each combination with a second seed."""
     if parts.k > 1 and parts.within is not None:
         return ""
-    method = f"--method {method_of(run)}"
+    contender = contenders_of([run], [run.spec.contender], recipe_of(run.spec, run.card))
     listed = ";".join(",".join(map(str, c)) for c in parts.groups)
     which = f"--repeats {max(parts.k, 2)}"
     if 1 < parts.k <= 10:
         which = f'--combinations "{listed}"'
-    return command(run, method, which, "--seeds 2")
+    return command(run, *contender, which, "--seeds 2")
 
 
 def _cells(line: Line, base: ResultsTable) -> list[Cell]:

@@ -10,13 +10,14 @@ from dfgctl.report.table import Table
 from dfgctl.report.view import View
 
 TABLES: Mapping[str, str] = {
-    "results": "data sets down, methods across (Table 2)",
+    "results": "each method on each data set (Table 2)",
     "balanced": "each imbalanced result beside its 1:1 reference",
     "pairs": "a method against each other on the same pairs",
     "spread": "what of the variance is the combination's, what the seed's",
     "datasets": "the data sets (Table 1)",
     "blocks": "dfg split after each block of ResNet-50 (Table 3)",
     "cost": "parameters, memory and times of each method (Table 4)",
+    "frontier": "accuracy against training cost, and who is on the Pareto front",
     "ledger": "the paper's reading against the released code's, in pairs",
 }
 """What each table shows. Each has a module of its name, whose ``make`` makes it; ``USES`` there
@@ -75,6 +76,9 @@ def needs_runs(name: str) -> bool:
 
 WHOLE = frozenset({"cost"})
 """Tables that need the runs' confusion matrices."""
+
+WITH_FLOP = frozenset({"frontier"})
+"""Tables that show the FLOP of runs (``View.flop``)."""
 
 
 def make(name: str, view: View) -> Table:

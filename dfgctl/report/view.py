@@ -1,7 +1,7 @@
 """What of the registry a table or a figure is to show, and how."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dfgctl import templates
@@ -120,6 +120,7 @@ class View:
         judge_all: whether also runs are judged that are not what the paper describes.
         data_dir: the data directory; None for ``data``.
         checksums: the file that remembers checksums; None for none.
+        flop: the FLOP of a run's training steps, by its group (``RunSpec.group``), where known.
     """
 
     runs: Sequence[Run]
@@ -133,3 +134,4 @@ class View:
     judge_all: bool = False
     data_dir: Path | None = None
     checksums: Path | None = None
+    flop: Mapping[str, float] = field(default_factory=dict)

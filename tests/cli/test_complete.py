@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from filled import Filled, fill
+from specs import spec
 from typer.testing import CliRunner
 
 from dfgctl import recipe, setting_keys
 from dfgctl.cli import app, complete
 from dfgctl.contenders import BUILT_IN
 from dfgctl.data.catalog import DATASETS
-from dfgctl.records import PRECISIONS, STATUSES
+from dfgctl.records import PRECISIONS, STATUSES, PlannedRun
+from dfgctl.registry import Registry
 
 FILE = "results/registry.sqlite"
 Offered = Callable[..., list[str]]
@@ -239,3 +241,19 @@ def test_true_processes_answer_every_shell_without_torch(shell: str, line: str, 
         assert done.stderr == "[]\n"
         assert done.returncode == 0
         assert expected in done.stdout
+
+
+def test_contenders_with_runs_are_offered(offered: Offered, tmp_path: Path) -> None:
+    where = tmp_path / "own" / "r.sqlite"
+    registry = Registry(str(where))
+    source = {"source": "glyphs", "source_identity": "5" * 64}
+    specs = [
+        *(spec("dfg", **source), spec("balanced"), spec("crt")),
+        *(spec(m, own={"init": "source"}, **source) for m in ("balanced", "smote")),
+    ]
+    registry.enqueue([PlannedRun(one, (80,) * 10) for one in specs])
+    registry.close()
+    asked = ("table", "pairs", "--registry", str(where), "--against")
+    assert offered(*asked, "") == ["balanced", "balanced/source", "crt", "dfg", "smote/source"]
+    assert offered(*asked, "balanced/") == ["balanced/source"]
+    assert offered("table", "pairs", "--registry", "nowhere.sqlite", "--against", "") == []

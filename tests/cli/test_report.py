@@ -107,7 +107,7 @@ def test_every_command_of_the_page_has_the_options_that_it_is_given(
         while children := getattr(command, "commands", None):
             command, words = children[words[0]], words[1:]
         given = command.make_context("", list(words)).params  # refuses unknown options
-        if "metric" in given:
+        if "against" in given:
             options = [name for name in tables.OPTIONS if given.get(name.replace("-", "_"))]
             tables.check(str(given["name"]), options)
 

@@ -51,7 +51,9 @@ def test_a_file_is_what_its_ending_says(
     assert file.read_text("utf-8").startswith(start)
 
 
-@pytest.mark.parametrize("words", [["--published", "--metric", "f1"], ["balanced"], []])
+@pytest.mark.parametrize(
+    "words", [["--published", "--metric", "f1"], ["balanced"], ["frontier"], []]
+)
 def test_without_runs_it_says_what_trains_some(cli: Cli, words: list[str]) -> None:
     result = cli("table", *words)
     assert result.code == 2

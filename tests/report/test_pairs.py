@@ -213,3 +213,19 @@ def test_without_anything_to_compare_there_is_no_table(make_run: Any) -> None:
 def test_it_can_be_written(make_run: Any, kind: str) -> None:
     text = render(table(six(make_run)), kind)
     assert ("0.035" if kind == "csv" else "+3.50") in text
+
+
+def test_a_rival_from_the_sources_weights_can_be_the_reference(make_run: Any) -> None:
+    free = {"source": None, "source_identity": None}
+    starts = {"changed": {"balanced.init": "source"}}
+    runs = []
+    for combination, gain in zip(COMBINATIONS, GAINS, strict=True):
+        runs.append(make_run("balanced", 0.8, combination=combination, **free))
+        runs.append(make_run("balanced", 0.8 + gain, combination=combination, **starts))
+    found = records(runs, against="balanced/source")
+    assert found["balanced"]["difference"] == pytest.approx(0.035)
+    assert records(runs, against="balanced")["balanced/source"]["difference"] < 0
+    assert found["dfg"]["reason"] == "never planned"
+    assert found["dfg"]["remedy"] == (
+        "dfgctl run digits --method balanced --method dfg --set balanced.init=source"
+    )

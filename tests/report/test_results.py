@@ -386,3 +386,45 @@ def test_runs_of_several_precisions_are_never_averaged(make_run: Any) -> None:
         ("source glyphs", "precision bf16"): "60.00 ± 14.14 (n = 2, c = 1)",
         ("source glyphs", "precision tf32"): "85.00 ± 7.07 (n = 2, c = 1)",
     }
+
+
+def of_seven(make_run: Any) -> list[Any]:
+    """Make runs of the paper's methods and of a rival from both starts."""
+    runs = [make_run(m, accuracy=0.5) for m in ("original", "finetune", "delta", "difa", "dfg")]
+    free = {"source": None, "source_identity": None}
+    runs.append(make_run("balanced", accuracy=0.7, **free))
+    runs.append(make_run("balanced", accuracy=0.6, changed={"balanced.init": "source"}))
+    return runs
+
+
+def test_six_contenders_with_runs_stand_across_and_seven_down(make_run: Any) -> None:
+    runs = of_seven(make_run)
+    across = results(runs[1:], RECIPES).table()  # original has a column, too, without runs
+    assert [column.title for column in across.columns][:3] == ["Data set", "Settings", "Original"]
+    assert len(across.columns) == 9
+    made = results([*runs, make_run("dfg", accuracy=None, status="failed", seed=1)], RECIPES)
+    down = made.table()
+    assert [column.title for column in down.columns] == ["Method", "Digits (10:1), source glyphs"]
+    assert [(row[0].lines[0], row[1].lines[0], row[1].best) for row in down.rows] == [
+        ("Original", "50.00", False),
+        ("Fine-tuning", "50.00", False),
+        ("DELTA", "50.00", False),
+        ("DIFA + cMWGAN", "50.00", False),
+        ("DFG", "50.00", False),
+        ("Balanced batches", "70.00", True),
+        ("Balanced batches, source", "60.00", False),
+    ]
+    assert down.rows[4][1].lines == ["50.00", "n = 1, c = 1", "1 failed", "gain +0.00"]
+    assert (down.caption, down.records) == (made.caption, made.records())
+
+
+def test_rows_that_stand_across_are_told_apart_by_their_titles(make_run: Any) -> None:
+    short = make_run("dfg", accuracy=0.4, steps=7)
+    made = results([*of_seven(make_run), short], RECIPES).table()
+    assert [column.title for column in made.columns] == [
+        "Method",
+        "Digits (10:1), source glyphs",
+        "Digits (10:1) †, source glyphs, 7 steps",
+    ]
+    assert made.rows[0][2].lines == ["never planned"]
+    assert "**70.00 (n = 1, c = 1)**" in render(made, "md")

@@ -110,3 +110,12 @@ def test_without_finished_runs_there_is_no_table(make_run: Any) -> None:
 def test_it_can_be_written(make_run: Any, kind: str) -> None:
     shown = table(runs_of(make_run, {(0, 4): [0.1, 0.3], (1, 7): [0.5, 0.7]}))
     assert "DFG" in render(shown, kind) or "dfg" in render(shown, kind)
+
+
+def test_a_rival_from_the_sources_weights_is_trained_from_them(make_run: Any) -> None:
+    runs = [
+        make_run("balanced", combination=(0, c), changed={"balanced.init": "source"})
+        for c in (1, 2)
+    ]
+    (note,) = [note for note in table(runs).notes if "--seeds 2" in note]
+    assert "dfgctl run digits --method balanced --set balanced.init=source --combinations" in note

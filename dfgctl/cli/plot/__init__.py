@@ -8,12 +8,16 @@ from dfgctl.cli.plot import (
     confusion,
     curves,
     features,
+    frontier,
     sensitivity,
     structure,
     weights,
 )
 
-KINDS = (sensitivity, curves, confusion, combinations, features, cam, weights, structure)
+KINDS = (
+    *(sensitivity, curves, confusion, combinations, frontier),
+    *(features, cam, weights, structure),
+)
 
 
 def register(app: typer.Typer) -> None:

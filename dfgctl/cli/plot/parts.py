@@ -80,6 +80,13 @@ def _combinations(look: Look) -> "Drawn":
     return draw(_chosen(look, "dfg"), look.select)
 
 
+def _frontier(look: Look) -> "Drawn":
+    from dfgctl.report.frontier_figure import draw
+    from dfgctl.report.view import View
+
+    return draw(_chosen(look), View(look.runs, {look.recipe.name: look.recipe}, look.select))
+
+
 def _weights(look: Look) -> "Drawn":
     from dfgctl.cli.plot.opened import Opened
     from dfgctl.cli.plot.weights import drawn
@@ -88,6 +95,7 @@ def _weights(look: Look) -> "Drawn":
 
 
 FIGURES: Mapping[str, Figure] = {
+    "frontier": Figure("Accuracy against training cost", _frontier, selects=True),
     "rho": Figure("Accuracy over ρ (Fig. 6)", partial(_sensitivity, "rho"), selects=True),
     "delta": Figure("Accuracy over δ (Fig. 7)", partial(_sensitivity, "delta"), selects=True),
     "weights": Figure("Filter weights in training (Fig. 5)", _weights),

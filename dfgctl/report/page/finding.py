@@ -1,4 +1,4 @@
-"""The main finding in a sentence or two: where a method's mean is the best, and how surely."""
+"""The main finding: what to use, and where a method's mean is the best, and how surely."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import numpy as np
 
 from dfgctl.errors import NothingToShowError
 from dfgctl.records import Run
+from dfgctl.report.advice import advice
 from dfgctl.report.cards import method_titles, title_of
 from dfgctl.report.groups import Row, rows
 from dfgctl.report.pairing import Paired, pair
@@ -105,11 +106,19 @@ class Comparison:
 
 
 def finding(view: View) -> tuple[Sequence[str], Sequence[str]]:
-    """Say what the runs say of ``view.against``, in never more words than they do.
+    """Say what to use, and then what the runs say of ``view.against``, in no more words than they.
 
     Returns:
         The sentences that come first, and those of single rows.
     """
+    found, (first, singles) = advice(view), _of_one(view)
+    if len(found.choices) == 1:
+        return (*found.sentences(), *first), singles
+    return (*found.answers(), *found.mind(), *first), (*found.details(), *singles)
+
+
+def _of_one(view: View) -> tuple[Sequence[str], Sequence[str]]:
+    """Say what the runs say of ``view.against``."""
     titles = method_titles(view.runs)
     title = titles.get(view.against, view.against)
     grouped = rows(view.runs, view.recipes)
@@ -139,7 +148,7 @@ def finding(view: View) -> tuple[Sequence[str], Sequence[str]]:
         f"{_named(above, found)}, below 0 in {_named(below, found)}, and does neither in "
         f"{_named(neither, found)}.",
         *_caution(found),
-    ), [" ".join(c.sentences(title)) for c in found]
+    ), tuple(" ".join(c.sentences(title)) for c in found)
 
 
 def _named(some: Sequence[Comparison], found: Sequence[Comparison]) -> str:
