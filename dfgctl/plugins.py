@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dfgctl.contenders import BUILT_IN, METHODS, SOURCE
+from dfgctl.contenders import BUILT_IN, GROUPS, METHODS, SOURCE
 from dfgctl.errors import InputError, UnknownNameError
 from dfgctl.records import Settings, canonical
 from dfgctl.settings import (
@@ -32,9 +32,9 @@ GROUP = "dfgctl.methods"
 
 RESERVED = {
     *(*BUILT_IN, *SHARED_SECTIONS, "imbalance", "run", "source", "fidelity", "network", "code"),
-    *("numerics", "init", "tuned"),
+    *("numerics", "init", "tuned", *GROUPS),
 }
-"""Names that a method of one's own cannot have: they are sections of settings."""
+"""Names that a method of one's own cannot have: sections of settings, and several methods'."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def find(name: str) -> MethodInfo:
     if ":" not in name:
         points = {p.name: f"{p.module}:{p.attr}" for p in entry_points(group=GROUP)}
         if name not in points:
-            raise UnknownNameError("method", name, [*BUILT_IN, *points])
+            raise UnknownNameError("method", name, [*BUILT_IN, *points, *GROUPS])
         name = points[name]
     return _described(name, load(name))
 

@@ -196,6 +196,7 @@ NAME, STEP = '    name = "mine"', "    def step(self, step): ..."
         (NAME, "    name = 'reg'", "its name 'reg' is taken"),
         (NAME, "    name = 'fidelity'", "its name 'fidelity' is taken"),
         (NAME, "    name = 'run'", "its name 'run' is taken"),
+        (NAME, "    name = 'all'", "its name 'all' is taken"),
         (NAME, "    name = 'My-own'", "lower-case letters"),
         (NAME, "    name = 'mine\\n'", "lower-case letters"),
         (NAME, "    name = 3", "lower-case letters"),

@@ -125,6 +125,14 @@ def methods(ctx: typer.Context, incomplete: str) -> Offer:
 
 
 @quietly
+def several_methods(ctx: typer.Context, incomplete: str) -> Offer:
+    """Offer the methods, and what stands for several of them."""
+    from dfgctl.contenders import GROUPS
+
+    return [*methods(ctx, incomplete), *((name, "") for name in GROUPS)]
+
+
+@quietly
 def contenders(ctx: typer.Context, incomplete: str) -> Offer:
     """Offer those methods, from what they start from, that the registry has runs of."""
     from dfgctl.contenders import CONTENDERS

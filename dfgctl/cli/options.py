@@ -37,7 +37,7 @@ MethodsOption = Annotated[
         "--method",
         help="A method, or package.module:Class; paper, rivals or all for several. May be "
         "repeated. \\[default: paper]",
-        autocompletion=complete.methods,
+        autocompletion=complete.several_methods,
     ),
 ]
 SelectOption = Annotated[

@@ -57,8 +57,11 @@ class Rival:
 
     @property
     def apart(self) -> bool:
-        """Whether its runs tell it from the best."""
-        return self.p is not None and self.p < LEVEL
+        """Whether its runs tell it from the best: on the pairs of both it is below.
+
+        Where not all have the same repeats, one whose own mean is lower can be above.
+        """
+        return self.p is not None and self.p < LEVEL and self.paired.mean < 0
 
 
 @dataclass(frozen=True)
@@ -107,15 +110,16 @@ class Choice:
                 f"{self.name}: use {self.best}, which these runs tell from {others} at 95 % "
                 f"({self.what} {self.summary.text()} %, n = {self.summary.n})."
             )
-        units = max(rival.paired.n for rival in self.rivals)
-        few = len(near) == count - 1 and units < ENOUGH
-        repeats = f"{units} repeat{'s' * (units != 1)} tell{'s' * (units == 1)} nothing apart"
-        if few:
-            group = f"{self.name}: {repeats} among {count} methods"
+        units = [rival.paired.n for rival in near]
+        least, most = min(units), max(units)
+        if len(near) == count - 1 and least < ENOUGH:
+            repeats = f"{least} to {most}" if least < most else str(most)
+            repeats += " repeat tells" if least == most == 1 else " repeats tell"
+            group = f"{self.name}: {repeats} nothing apart among {count} methods"
         else:
             names = listed([rival.title for rival in near])
             group = f"{self.name}: {self.best} is the best; not told from it at 95 %: {names}"
-        more = f" To tell more: --repeats {ENOUGH}." if units < ENOUGH else ""
+        more = f" To tell more: --repeats {ENOUGH}." if least < ENOUGH else ""
         chosen = self.cheapest()
         if not chosen:
             return (
@@ -175,8 +179,8 @@ class Advice:
             return []
         said = (
             "Told apart: by t tests of the differences to the best on the (combination, seed) "
-            "pairs that both have, corrected for all comparisons of a row (Holm). The best was "
-            "chosen by these very runs, which flatters it"
+            "pairs that both have, corrected for all comparisons of a row (Holm); the "
+            "intervals are not. The best was chosen by these very runs, which flatters it"
         )
         if any(choice.stepped for choice in self.choices):
             said += ", and combinations share classes, which makes tests too sure"
@@ -248,18 +252,23 @@ def _select(view: View) -> Select | None:
 def _on_one_device(members: Sequence[Run], names: Sequence[str]) -> tuple[str, dict[str, Summary]]:
     """Return the device that has trained all of some contenders, and the seconds of a run of each.
 
-    Of several devices that with most runs; without one, nothing. Packs of a contender are taken
-    together only where no other size has trained all.
+    Of several devices that with most runs; without one, nothing. A run takes less time in a larger
+    pack: those of all sizes are taken together only where no single size has all contenders.
     """
-    taken: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    taken: dict[tuple[str, int | None], dict[str, list[float]]] = {}
     for run in members:
         if run.metrics is not None:
-            taken[str(run.result_device)][run.spec.contender].append(run.metrics.train_seconds)
-    whole = {device: own for device, own in taken.items() if own.keys() >= set(names)}
+            device, seconds = str(run.result_device), run.metrics.train_seconds
+            for place in ((device, run.pack_size or 0), (device, None)):
+                own = taken.setdefault(place, {})
+                own.setdefault(run.spec.contender, []).append(seconds)
+    whole = {place: own for place, own in taken.items() if own.keys() >= set(names)}
     if not whole:
         return "", {}
-    device = max(whole, key=lambda d: sum(map(len, whole[d].values())))
-    return device, {name: summarise(own) for name, own in whole[device].items()}
+    alike = {place: own for place, own in whole.items() if place[1] is not None}
+    device, pack = max(alike or whole, key=lambda place: sum(map(len, whole[place].values())))
+    seconds_of = {name: summarise(own) for name, own in whole[device, pack].items()}
+    return device if alike else f"{device} (packs of several sizes)", seconds_of
 
 
 def _seconds(took: Summary) -> str:

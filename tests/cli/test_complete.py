@@ -171,6 +171,7 @@ def test_keys_of_settings_are_offered_and_values_where_there_are_few() -> None:
 
 def test_other_choices_are_those_of_the_program() -> None:
     assert words(complete.methods) == list(BUILT_IN)
+    assert words(complete.several_methods) == [*BUILT_IN, "paper", "rivals", "all"]
     assert words(complete.statuses) == list(STATUSES)
     assert words(complete.protocols) == ["paper", "released"]
     assert words(complete.precisions) == list(PRECISIONS)

@@ -100,6 +100,25 @@ def test_few_repeats_tell_nothing_apart_and_say_so(repeats: Any) -> None:
         assert text.endswith("To tell more: --repeats 10.")
 
 
+def test_those_with_the_fewest_repeats_decide_whether_more_are_asked_for(repeats: Any) -> None:
+    ten = tuple(0.90 + i / 1000 for i in range(10))
+    wide = tuple(a + (0.03 if i % 2 else -0.04) for i, a in enumerate(ten))
+    runs = repeats("difa", *ten) + repeats("delta", *wide)
+    assert "To tell more" not in of(runs).answers()[0]
+    (text,) = of([*runs, *repeats("dfg", *wide[:3])]).answers()
+    assert "3 to 10 repeats tell nothing apart among 3 methods" in text
+    assert text.endswith("To tell more: --repeats 10.")
+
+
+def test_what_is_above_the_best_on_their_pairs_is_not_told_from_it(repeats: Any) -> None:
+    """The best has the highest mean, but not on the repeats that another one has as well."""
+    best = repeats("difa", 0.80, 0.81, 0.79, 0.99, 0.99, 0.99)
+    (choice,) = of([*best, *repeats("delta", 0.85, 0.861, 0.841)]).choices
+    assert (choice.best, choice.rivals[0].apart) == ("DIFA + cMWGAN", False)
+    assert choice.rivals[0].p is not None and choice.rivals[0].p < 0.05
+    assert "use DIFA" not in choice.answer()
+
+
 def test_what_has_no_repeat_in_common_is_not_told_apart(repeats: Any) -> None:
     runs = repeats("difa", *BEST) + repeats("delta", *FAR, seed=3)
     (choice,) = of(runs).choices
@@ -120,6 +139,22 @@ def test_seconds_of_different_devices_are_not_compared(three: list[Run]) -> None
     assert "not known, as no device has trained all of them" in choice.answer()
     both = [*three, *(replace(r, id=f"{r.id}g", result_device="GPU") for r in three[:6])]
     assert of(both).choices[0].device == "CPU"
+
+
+def test_seconds_of_different_packs_are_not_compared_where_one_size_has_all(
+    three: list[Run],
+) -> None:
+    """A run in a large pack takes less time, which is none of the method's doing."""
+    best, near = three[:6], three[6:12]
+    large = [
+        replace(r, id=f"{r.id}p", pack_size=6, metrics=replace(r.metrics, train_seconds=0.5))
+        for r in best
+        if r.metrics is not None
+    ]
+    (choice,) = of([*best, *near, *large]).choices
+    assert (choice.cheapest(), choice.seconds["DIFA + cMWGAN"].mean) == ("DELTA", 9)
+    (choice,) = of([*near, *large]).choices
+    assert "0.50 s a run on CPU (packs of several sizes)" in choice.answer()
 
 
 def test_rows_are_the_recipes_own_and_tuned_ones_with_its_imbalance_first(
