@@ -32,7 +32,7 @@ WIDTH, HEIGHT = 5.6, 4.0
 LONGEST = 30
 """Letters that a name may have."""
 
-APART = 0.016
+APART = 0.011
 """Share of an axis between points of nearly the same cost."""
 
 COSTS = {
@@ -160,17 +160,24 @@ def beside(costs: Sequence[float], span: float) -> list[float]:
         span: how many times its right end is its left end.
 
     Returns:
-        Where they are drawn.
+        Where they are drawn, ascending.
     """
+    step = APART * log(span)
     groups: list[list[float]] = []
     for cost in costs:
-        near = groups and log(cost / groups[-1][-1]) < APART / 2 * log(span)
-        groups[-1].append(cost) if near else groups.append([cost])
-    return [
-        exp(sum(map(log, group)) / len(group) + APART * log(span) * (i - (len(group) - 1) / 2))
-        for group in groups
-        for i in range(len(group))
-    ]
+        groups.append([log(cost)])
+        # A wide group never reaches over its neighbours: who costs less stays on the left.
+        while len(groups) > 1 and _spread(groups[-1], step)[0] < (
+            _spread(groups[-2], step)[-1] + step / 2
+        ):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [exp(x) for group in groups for x in _spread(group, step)]
+
+
+def _spread(group: Sequence[float], step: float) -> list[float]:
+    """Return places around the middle of a group, a step apart."""
+    middle = sum(group) / len(group)
+    return [middle + step * (i - (len(group) - 1) / 2) for i in range(len(group))]
 
 
 def interval_of(value: Summary) -> Interval | None:

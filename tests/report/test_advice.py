@@ -115,7 +115,9 @@ def test_what_is_above_the_best_on_their_pairs_is_not_told_from_it(repeats: Any)
     best = repeats("difa", 0.80, 0.81, 0.79, 0.99, 0.99, 0.99)
     (choice,) = of([*best, *repeats("delta", 0.85, 0.861, 0.841)]).choices
     assert (choice.best, choice.rivals[0].apart) == ("DIFA + cMWGAN", False)
-    assert choice.rivals[0].p is not None and choice.rivals[0].p < 0.05
+    p = choice.rivals[0].p
+    assert p is not None
+    assert p < 0.05
     assert "use DIFA" not in choice.answer()
 
 

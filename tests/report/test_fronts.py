@@ -220,6 +220,14 @@ def test_points_of_nearly_the_same_cost_are_drawn_side_by_side() -> None:
     assert three == pytest.approx(4)
 
 
+def test_points_side_by_side_stay_in_the_order_of_their_costs() -> None:
+    """Seven of one cost take more room than there is to those beside them."""
+    drawn = beside([39.3, 39.3, 40.7, *[43.5] * 7, 45.0, 90.0], 60)
+    assert drawn == sorted(drawn)
+    assert len(set(drawn)) == 12
+    assert drawn[-1] == pytest.approx(90)
+
+
 def test_flop_are_written_with_three_figures() -> None:
     written = [flop_text(f) for f in (12.0, 43.54e9, 999.96e9, 1.866e16, 2.5e18)]
     assert written == ["12 FLOP", "43.5 GFLOP", "1.00 TFLOP", "18.7 PFLOP", "2.50 EFLOP"]
