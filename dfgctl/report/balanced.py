@@ -6,7 +6,7 @@ from dfgctl.errors import InputError, NothingToShowError
 from dfgctl.records import Run
 from dfgctl.report.cards import method_titles, title_of
 from dfgctl.report.cells import Cell, cell_of
-from dfgctl.report.commands import references_of
+from dfgctl.report.commands import data_of, references_of
 from dfgctl.report.footnotes import footnotes
 from dfgctl.report.groups import Row, in_order, rows
 from dfgctl.report.selection import (
@@ -121,9 +121,10 @@ def make(view: View) -> Table:
         )
     pairs = _pairs(view)
     if not pairs:
+        recipe = view.recipes[view.runs[0].spec.dataset]
         raise NothingToShowError(
             "There are no runs with majority classes, whose references these could be: train some, "
-            f"e.g. dfgctl run {view.runs[0].spec.dataset} --imbalance 10:1."
+            f"e.g. dfgctl run {data_of(recipe)} --imbalance 10:1."
         )
     runs = [run for pair in pairs for run in pair.runs]
     require_any(runs, view.select, view.metric)

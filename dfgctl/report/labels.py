@@ -12,6 +12,9 @@ DISTANCES = (9, 14, 20, 28, 38, 50, 64, 80, 100, 125)
 ANGLES = (0, 6, 1, 11, 5, 7, 3, 9, 2, 10, 4, 8)
 """Likewise the directions, in twelfths of a turn: first right and left."""
 
+BETWEEN = 2
+"""Points left and right of a name that are kept free of other names."""
+
 LEADING = 16
 """Points from which on a line leads from the name to its point."""
 
@@ -119,7 +122,8 @@ def _places(dot: tuple[float, ...], size: tuple[float, float], scale: float) -> 
         up = "center" if abs(y) < 1e-6 else "bottom" if y > 0 else "top"
         left = dot[0] + x - {"left": 0, "center": width / 2, "right": width}[across]
         low = dot[1] + y - {"bottom": 0, "center": height / 2, "top": height}[up]
-        yield Place(x, y, (across, up), (left, low, left + width, low + height))
+        free = scale * BETWEEN
+        yield Place(x, y, (across, up), (left - free, low, left + width + free, low + height))
 
 
 def _box(extent: Any) -> Box:

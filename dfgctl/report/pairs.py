@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from dfgctl.contenders import METHODS
 from dfgctl.data.imbalance import Ratio
 from dfgctl.errors import NothingToShowError, UnknownNameError
 from dfgctl.records import Run
@@ -70,7 +71,7 @@ def make(view: View) -> Table:
     if not compared:
         raise NothingToShowError(
             f"No runs of {view.against} and of another method differ in the method alone: train "
-            f"some, e.g. {command(view.runs[0])}."
+            f"some, e.g. {_example(view)}."
         )
     others = [m for m in titles if m != view.against]
     lines = [
@@ -80,6 +81,15 @@ def make(view: View) -> Table:
         if row.is_recipe() or any(run.spec.contender == method for run in members)
     ]
     return _table(view, lines, compared, len(grouped) - len(compared), titles)
+
+
+def _example(view: View) -> str:
+    """Return a command that trains the reference and another method."""
+    first = next(run for run in view.runs if run.spec.contender == view.against)
+    if view.against in METHODS:  # all of the paper's are trained unless others are asked for
+        return command(first)
+    names = contenders_of([first], [view.against, "dfg"], view.recipes[first.spec.dataset])
+    return command(first, *names)
 
 
 def _comparable(members: Sequence[Run], against: str) -> bool:

@@ -135,7 +135,7 @@ def _of_one(view: View) -> tuple[Sequence[str], Sequence[str]]:
             return (str(error),), ()
         return (
             f"No row has finished runs of {title} beside another method yet, so nothing can be "
-            "said of it: dfgctl run trains all methods on the same pairs.",
+            "said of it: dfgctl run trains all of the paper's on the same pairs.",
         ), ()
     if len(found) == 1:
         return (*found[0].sentences(title), *_caution(found)), ()
