@@ -1,6 +1,6 @@
 """Who is compared: the paper's methods, and the simple rivals. Standard library only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 METHODS: Mapping[str, str] = {
     "original": "Original",
@@ -26,6 +26,13 @@ BUILT_IN: Mapping[str, str] = {**METHODS, **RIVALS}
 
 GROUPS: Mapping[str, Mapping[str, str]] = {"paper": METHODS, "rivals": RIVALS, "all": BUILT_IN}
 """What ``--method`` takes for several methods at once."""
+
+
+def each(names: Iterable[str]) -> list[str]:
+    """Return the methods that names stand for; the paper's where there are none."""
+    found = [method for name in names for method in GROUPS.get(name, (name,))]
+    return list(dict.fromkeys(found or METHODS))
+
 
 RANDOM, SOURCE = "random", "source"
 """What a rival starts from: its setting ``init``."""

@@ -240,7 +240,7 @@ def _whole(
     from dfgctl.bench.accounts import Watched
     from dfgctl.bench.planning import check_precisions, checked
     from dfgctl.cli.live import watcher
-    from dfgctl.contenders import METHODS
+    from dfgctl.contenders import each
     from dfgctl.dispatch.place import Place
 
     pack = max(choice.packs or (1,))
@@ -251,7 +251,7 @@ def _whole(
                 f"--whole trains as dfgctl run does, on true pictures: {one.info.title} must lie "
                 "in the folder that --data-dir names, or take digits."
             )
-        planned += [(one, checked(one, [name], settings, pack)) for name in methods or METHODS]
+        planned += [(one, checked(one, [name], settings, pack)) for name in each(methods)]
     check_precisions(choice)
     if choice.threads is not None:
         torch.set_num_threads(choice.threads)

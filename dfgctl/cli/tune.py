@@ -50,7 +50,7 @@ def tune(
             "--method",
             help="A method, paper, rivals or all, or package.module:Class; may be repeated. "
             "\\[default: all]",
-            autocompletion=complete.methods,
+            autocompletion=complete.several_methods,
         ),
     ] = None,
     trials: Annotated[

@@ -8,7 +8,7 @@ from typing import Any
 
 from dfgctl import ledger, plugins
 from dfgctl import recipe as recipes
-from dfgctl.contenders import BUILT_IN, GROUPS, METHODS, RIVALS
+from dfgctl.contenders import BUILT_IN, RIVALS, each
 from dfgctl.data.catalog import DatasetInfo, dataset
 from dfgctl.data.imbalance import Ratio, parse_combinations
 from dfgctl.errors import InputError, SettingError, UnknownNameError
@@ -189,8 +189,7 @@ def _default_repeats(recipe: Recipe, ratio: Ratio) -> int:
 def _methods(names: Sequence[str]) -> tuple[MethodInfo, ...]:
     """Return the methods that were asked for: the paper's in its order, the rivals, one's own."""
     found: dict[str, MethodInfo] = {}
-    asked = [n for name in names or METHODS for n in GROUPS.get(name, (name,))]
-    for info in map(plugins.find, asked):
+    for info in map(plugins.find, each(names)):
         if found.setdefault(info.name, info).code != info.code:
             raise InputError(
                 f"Two methods are called '{info.name}': give one of them another name."

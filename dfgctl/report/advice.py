@@ -177,10 +177,12 @@ class Advice:
         """Say what makes the answers less sure than they look."""
         if not self.choices:
             return []
+        shown = any(rival.p is not None for choice in self.choices for rival in choice.rivals)
         said = (
             "Told apart: by t tests of the differences to the best on the (combination, seed) "
-            "pairs that both have, corrected for all comparisons of a row (Holm); the "
-            "intervals are not. The best was chosen by these very runs, which flatters it"
+            "pairs that both have, corrected for all comparisons of a row (Holm"
+            f"{'; the intervals are not' if shown else ''}). The best was chosen by these very "
+            "runs, which flatters it"
         )
         if any(choice.stepped for choice in self.choices):
             said += ", and combinations share classes, which makes tests too sure"

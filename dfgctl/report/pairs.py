@@ -88,7 +88,8 @@ def _example(view: View) -> str:
     first = next(run for run in view.runs if run.spec.contender == view.against)
     if view.against in METHODS:  # all of the paper's are trained unless others are asked for
         return command(first)
-    names = contenders_of([first], [view.against, "dfg"], view.recipes[first.spec.dataset])
+    # Original needs no source, which a rival's run may not name.
+    names = contenders_of([first], [view.against, "original"], view.recipes[first.spec.dataset])
     return command(first, *names)
 
 

@@ -234,6 +234,6 @@ def test_a_rival_from_the_sources_weights_can_be_the_reference(make_run: Any) ->
 def test_what_is_to_be_trained_has_the_reference_in_it(make_run: Any) -> None:
     """Without a name ``dfgctl run`` trains the paper's methods, which no rival is among."""
     alone = make_run("balanced", changed={"balanced.init": "source", "balanced.lr": 0.5})
-    said = "--method balanced --method dfg --set balanced.init=source"
+    said = "--method balanced --method original --set balanced.init=source"
     with pytest.raises(NothingToShowError, match=said):
         table([alone, make_run("dfg", steps=7)], against="balanced/source")
