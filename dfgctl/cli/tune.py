@@ -215,7 +215,7 @@ def typed(ctx: typer.Context) -> tuple[str, ...]:
     words = [str(ctx.params["dataset"])]
     for parameter in ctx.command.params:
         value = ctx.params.get(str(parameter.name))
-        if parameter.name in NOT_PASSED or not value or value == parameter.default:
+        if parameter.name in NOT_PASSED or value is None or value == parameter.default:
             continue
         for one in value if isinstance(value, list | tuple) else (value,):
             words += [parameter.opts[-1], str(one)]

@@ -140,18 +140,18 @@ def show_found(search: Search, json: bool) -> None:
     from dfgctl.registry.engine import home
     from dfgctl.registry.studies import exists, studies
     from dfgctl.tuning.outcome import outcome
-    from dfgctl.tuning.search import known, open_study
+    from dfgctl.tuning.search import known_study
 
     tasks, checked, _ = search.tasks(home(search.registry), keep=False)
     found: list[Outcome] = []
     if exists(search.registry):
         with studies(search.registry) as storage:
-            begun = [task for task in tasks if known(task, storage)]
-            found = [outcome(t, open_study(t, storage), search.trials) for t in begun]
+            begun = [(task, known_study(task, storage)) for task in tasks]
+            found = [outcome(t, study, search.trials) for t, study in begun if study is not None]
     if not any(o.trials for o in found):
         raise NothingToShowError(
-            f"Nothing was tuned like this on {checked.recipe.name} yet: dfgctl tune {search.named} "
-            "does it."
+            f"Nothing was tuned like this on {checked.recipe.name} yet: the same command without "
+            "--show does it."
         )
     _show([o for o in found if o.trials], json)
 
@@ -227,7 +227,7 @@ def _conclude(
     from dfgctl.tuning.outcome import outcome
     from dfgctl.tuning.picture import draw
     from dfgctl.tuning.search import open_study
-    from dfgctl.tuning.tasks import command
+    from dfgctl.tuning.tasks import command, use
     from dfgctl.tuning.writing import fragment
 
     found = [outcome(task, open_study(task, storage), search.wanted) for task in tasks]
@@ -238,12 +238,13 @@ def _conclude(
         init = init_of(task.variant, task.method)
         file = path_of(folder, task.spec.dataset, task.method.name, init)
         with whole_file(file, "free its name, or name another --registry") as opened:
-            opened.write(fragment(one, command(task, search.wanted, search.named, search.seed)))
+            made = command(task, search.wanted, search.named, search.seed)
+            opened.write(fragment(one, made, use([task], search.named)))
         save(draw(one), file.with_suffix(".png"))
         err().print(f"Wrote {escape(str(file))} and its picture", soft_wrap=True)
     _show(found, json)
-    chosen = " ".join(f"--method {name}" for name in dict.fromkeys(search.request.methods))
-    err().print(f"Use them: dfgctl run {escape(search.named)} --tuned {chosen}", soft_wrap=True)
+    asked = tuple(dict.fromkeys(search.request.methods))
+    err().print(f"Use them: {escape(use(tasks, search.named, asked))}", soft_wrap=True)
 
 
 def _show(found: "Sequence[Outcome]", json: bool) -> None:

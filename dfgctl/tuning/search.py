@@ -1,7 +1,8 @@
 """The search: Optuna's TPE with pruning, on a study that any number of processes share.
 
 A trial counts when it has finished or was pruned. Trial i depends on the seed, on i and on the
-trials before it, so one process alone finds the same each time, also when it is interrupted.
+trials before it, so one process alone finds the same each time, also when it is interrupted; and
+two that are begun side by side are not the same.
 """
 
 import time
@@ -62,7 +63,10 @@ class EnoughError(Exception):
 
 
 def open_study(task: "Task", storage: "BaseStorage") -> "Study":
-    """Open a task's study; a new one begins with the recipe's own settings."""
+    """Open a task's study, in which the recipe's own settings are tried first.
+
+    They are tried again where their trial failed, so that there is something to compare with.
+    """
     import optuna
 
     study = optuna.create_study(
@@ -72,16 +76,19 @@ def open_study(task: "Task", storage: "BaseStorage") -> "Study":
         pruner=optuna.pruners.MedianPruner(UNPRUNED_TRIALS, UNPRUNED_PARTS),
         load_if_exists=True,
     )
-    if not study.get_trials(deepcopy=False):
+    tried = [t for t in study.get_trials(deepcopy=False) if t.state.name != "FAIL"]
+    if not any(task.own in (t.params, t.system_attrs.get("fixed_params")) for t in tried):
         study.enqueue_trial(task.own)
     return study
 
 
-def known(task: "Task", storage: "BaseStorage") -> bool:
-    """Say whether a task has a study."""
+def known_study(task: "Task", storage: "BaseStorage") -> "Study | None":
+    """Return a task's study as it is; None without one."""
     import optuna
 
-    return task.study in optuna.get_all_study_names(storage)
+    if task.study not in optuna.get_all_study_names(storage):
+        return None
+    return optuna.load_study(study_name=task.study, storage=storage)
 
 
 def counted(study: "Study") -> "list[FrozenTrial]":
@@ -150,13 +157,14 @@ def search(
         done = states.count("COMPLETE") + states.count("PRUNED")
         if done >= trials:
             return
-        if done + states.count("RUNNING") >= trials:
+        begun = done + states.count("RUNNING")
+        if begun >= trials:
             stop.wait(POLL_SECONDS)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 optuna.storages.fail_stale_trials(study)
             continue
-        study.sampler = _sampler(seed, done, _failures(everyone))
+        study.sampler = _sampler(seed, begun, _failures(everyone))
         study.optimize(attempt, n_trials=1, catch=(EnoughError,), callbacks=[told])
 
 
@@ -186,14 +194,14 @@ def _reporter(trial: "Trial") -> Report:
     return report
 
 
-def _sampler(seed: int, done: int, failures: int) -> Any:
+def _sampler(seed: int, begun: int, failures: int) -> Any:
     """Return what chooses the next trial's settings."""
     import optuna
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.TPESampler(
-            seed=int(digest([seed, done, failures])[:8], 16), multivariate=True, constant_liar=True
+            seed=int(digest([seed, begun, failures])[:8], 16), multivariate=True, constant_liar=True
         )
 
 

@@ -5,7 +5,7 @@ of one's own has a space like ours.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +94,16 @@ def space(
 
 
 def with_shorter_schedules(
-    variant: Variant, method: MethodInfo, values: Mapping[str, Any]
+    variant: Variant, method: MethodInfo, values: Mapping[str, Any], fixed: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return a trial's settings, with those that count steps shortened as the training is."""
+    """Return a trial's settings, with those that count steps shortened as the training is.
+
+    Args:
+        variant: the recipe's settings, and those of one's own methods.
+        method: the method.
+        values: what the trial chose.
+        fixed: settings that are left as they are.
+    """
     steps: int = variant.section(method.name).steps  # type: ignore[attr-defined]
     share = values.get(f"{method.name}.steps", steps) / steps
     if share == 1:
@@ -105,7 +112,8 @@ def with_shorter_schedules(
     for name in method.sections:
         section = variant.section(name)
         for key, declared in _extras(section):
-            if declared.get("counts_steps") and (count := getattr(section, key)):
+            count = getattr(section, key) if declared.get("counts_steps") else 0
+            if count and f"{name}.{key}" not in fixed:
                 counts[f"{name}.{key}"] = max(1, round(share * count))
     return {**counts, **values}
 

@@ -78,7 +78,7 @@ class Task:
 
     def settings(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return all that a trial sets, with what follows from its steps."""
-        return with_shorter_schedules(self.variant, self.method, values)
+        return with_shorter_schedules(self.variant, self.method, values, self.fixed)
 
     def runs(self, values: Mapping[str, Any]) -> list[PlannedRun]:
         """Return a trial's runs, one for each pair.

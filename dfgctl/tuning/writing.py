@@ -12,12 +12,13 @@ from dfgctl.tuning.outcome import Outcome
 WIDTH = 98
 
 
-def fragment(found: Outcome, command: str) -> str:
+def fragment(found: Outcome, command: str, use: str) -> str:
     """Return the text of a fragment.
 
     Args:
         found: what was found; a trial has finished.
         command: the command that found it.
+        use: the command that uses it.
     """
     task, best, top = found.task, found.best, found.top
     assert best is not None
@@ -48,7 +49,7 @@ def fragment(found: Outcome, command: str) -> str:
         "commit": ", ".join(found.commits) or None,
         "dirty": found.dirty,
     }
-    lines = [*_comment(found, command), "", "[found]", *_pairs(table)]
+    lines = [*_comment(found, command, use), "", "[found]", *_pairs(table)]
     sections: dict[str, dict[str, Any]] = {}
     for key, value in _settings(found).items():
         section, _, name = key.partition(".")
@@ -67,7 +68,7 @@ def _settings(found: Outcome) -> dict[str, Any]:
     return {**start, **task.fixed, **task.settings(found.best.parameters)}
 
 
-def _comment(found: Outcome, command: str) -> list[str]:
+def _comment(found: Outcome, command: str, use: str) -> list[str]:
     task, top = found.task, found.top
     assert found.best is not None
     assert found.best.value is not None
@@ -86,8 +87,7 @@ def _comment(found: Outcome, command: str) -> list[str]:
         f"objective is the balanced accuracy {step} on {spec.validation:g} of the training images "
         f"of each class, held out, mean over the pairs; test images were not looked at. Best "
         f"{100 * found.best.value:.2f} %, the recipe's own settings {own}; {spread}. The best of "
-        "many trials flatters: what counts is the test accuracy on other pairs, dfgctl run "
-        f"{spec.dataset} --tuned --method {spec.method}."
+        f"many trials flatters: what counts is the test accuracy on other pairs, {use}."
     )
     if found.edge:
         text += (

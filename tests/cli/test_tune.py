@@ -98,7 +98,7 @@ def test_each_start_and_method_has_the_same_budget(cli: Cli) -> None:
         (("--set", "original.lr=0.1,0.2"), "original.lr has several values"),
         (("--set", "original.lr=0.1", "--steps", "2"), "Nothing is left to search for original"),
         (("--select", "best"), "Unknown --select of a search 'best'"),
-        (("--show",), "Nothing was tuned like this on digits yet: dfgctl tune digits"),
+        (("--show",), "Nothing was tuned like this on digits yet: the same command without --show"),
         (("--set", "original.steps=5"), "use --steps"),
         (("--device", "cuda:9"), "There is no"),
     ],
@@ -201,10 +201,11 @@ def test_processes_share_a_search(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
 
     own = tuning_crew.Helper.command
     monkeypatch.setattr(tuning_crew.Helper, "command", command)
-    done = cli(*WORDS, "--trials", "5", "--workers", "2", "--json")
+    done = cli(*WORDS, "--trials", "5", "--workers", "2", "--seed", "0", "--json")
     assert done.code == 0, done.err
     (record,) = done.json
     assert (record["trials"], record["wanted"], record["failed"]) == (5, 5, 0)
+    assert record["pairs"] == [[[0, 4], 0]]
     assert done.err.count("Original 5/5: ") >= 1
     assert len(read(FILE).found["device"].split(", ")) == 2
 

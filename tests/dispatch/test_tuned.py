@@ -20,12 +20,12 @@ from dfgctl.fragments import path_of, read
 from dfgctl.lookup import sections_of
 from dfgctl.records import Run
 from dfgctl.report.commands import command as command_of
-from dfgctl.report.commands import settings_of, tuned
+from dfgctl.report.commands import settings_of
 from dfgctl.report.footnotes import footnotes
 from dfgctl.report.groups import rows
 from dfgctl.tuning.outcome import Outcome, Tried
 from dfgctl.tuning.pairs import tuning_pairs
-from dfgctl.tuning.tasks import command, tasks
+from dfgctl.tuning.tasks import command, tasks, use
 from dfgctl.tuning.writing import fragment
 
 DIGITS = Manifest("digits", "d" * 64, (80,) * 10, (90,) * 10)
@@ -62,7 +62,9 @@ def write(tmp_path: Path) -> Write:
         init = "source" if options.get("settings") == ("init=source",) else None
         file = path_of(tmp_path, "digits", method, init)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(fragment(found, command(task, trials, "digits", None)))
+        file.write_text(
+            fragment(found, command(task, trials, "digits", None), use([task], "digits"))
+        )
         return file
 
     return make
@@ -136,8 +138,43 @@ def test_the_commands_of_a_run_name_what_was_found(
     given = tuple(words[i + 1] for i, word in enumerate(words) if word == "--set")
     assert words.count("--tuned") == 1
     assert [r.id for r in planned(tmp_path, "balanced", settings=given).runs] == [run.id]
-    text = command_of(Run(**{**RUN, "id": run.id, "spec": run.spec}), recipes.load("digits"))
-    assert text.endswith(" ".join([*tuned(run.spec), "--set balanced.batch_size=16"]))
+    text = command_of(Run(**{**RUN, "id": run.id, "spec": run.spec}))
+    # What it starts from is said with its name.
+    assert text.endswith(" digits --tuned --set balanced.batch_size=16")
+    (start_words,) = [words[i + 1 :] for i, word in enumerate(words) if word == "--tuned"]
+    assert ("balanced.init=source" in start_words) is bool(start)
+
+
+@pytest.mark.parametrize(
+    ("methods", "options", "says"),
+    [
+        (("original", "balanced"), {}, "--method original --method balanced"),
+        (("balanced",), {"settings": ("init=source",)}, "--method balanced --set init=source"),
+        (
+            ("original", "crt", "balanced"),
+            {"settings": ("init=random,source",), "imbalance": "5:1", "majority": 3},
+            "--method original --method balanced --method crt --set init=random,source "
+            "--imbalance 5:1 --majority 3",
+        ),
+        (
+            ("crt", "balanced"),
+            {"settings": ("crt.init=source", "crt.batch_size=16", "fidelity.F05=released")},
+            "--method balanced --method crt --set crt.init=source --set fidelity.F05=released",
+        ),
+        (
+            ("original",),
+            {"steps": 50, "precision": "bf16"},
+            "--method original --precision bf16 --steps 50",
+        ),
+    ],
+    ids=str,
+)
+def test_a_search_ends_with_the_command_that_uses_it(
+    methods: tuple[str, ...], options: dict[str, Any], says: str
+) -> None:
+    checked = check(Request("digits", methods=methods, validation=0.2, **options))
+    made = tasks(checked, DIGITS, GLYPHS, tuning_pairs(checked))
+    assert use(made, "digits") == f"dfgctl run digits --tuned {says}"
 
 
 def test_rows_never_mix_what_was_found_and_what_was_not(write: Write, tmp_path: Path) -> None:

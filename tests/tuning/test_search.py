@@ -187,3 +187,40 @@ def test_what_must_not_be_mixed_has_a_study_of_its_own(make_task: Make) -> None:
     assert names[0].startswith("digits 10:1 balanced ")
     assert names[3].startswith("digits 10:1 balanced/source ")
     assert make_task().study == names[0]
+
+
+def test_trials_that_are_begun_side_by_side_are_not_the_same(make_task: Make, memory: Any) -> None:
+    task = make_task()
+    study = open_study(task, memory)
+
+    def begin(more: int) -> None:
+        """Train one trial, and meanwhile, as other processes do, some more."""
+        stop = Stop()
+
+        def objective(values: Mapping[str, Any], report: Report) -> Trained:
+            if more:
+                begin(more - 1)
+            stop.request("interrupted")
+            return hill(values, report)
+
+        with pytest.raises(StoppedError):
+            run(open_study(task, memory), task, 9, objective, stop=stop)
+
+    begin(more=3)
+    assert len({trial.params["balanced.lr"] for trial in study.trials}) == len(study.trials) == 4
+
+
+def test_the_recipes_own_settings_are_tried_again_where_they_failed(
+    make_task: Make, memory: Any
+) -> None:
+    task = make_task()
+
+    def full(values: Mapping[str, Any], report: Report) -> Trained:
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="disk is full"):
+        run(open_study(task, memory), task, 2, full)
+    study = open_study(task, memory)
+    run(open_study(task, memory), task, 2)
+    assert parameters(study)[0] == task.own
+    assert outcome(task, study, 2).own is not None

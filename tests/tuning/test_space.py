@@ -95,6 +95,8 @@ def test_what_counts_steps_is_shortened_with_them() -> None:
         "original.lr": 0.1,
     }
     assert with_shorter_schedules(variant, dfg, {"dfg.steps": 10_000})["dfg.n_W"] == 1250
+    steps = {"dfg.steps": 10_000}
+    assert with_shorter_schedules(variant, dfg, steps, fixed=("dfg.n_W",)) == steps
     whole = {"original.steps": 20_000}
     assert with_shorter_schedules(variant, original, whole) == whole
 
