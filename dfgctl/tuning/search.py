@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from dfgctl.dispatch.stopping import Stop
 from dfgctl.errors import StoppedError
-from dfgctl.records import digest
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -33,9 +32,6 @@ POLL_SECONDS = 1.0
 
 COUNTED = ("COMPLETE", "PRUNED")
 """States of trials that count."""
-
-ERROR = "error"
-"""The attribute of a trial that failed for a reason of its own."""
 
 Report = Callable[[float, float], None]
 """Told the share of a training that is done, and the objective's value so far."""
@@ -123,6 +119,8 @@ def search(
     """
     import optuna
 
+    from dfgctl.tuning.sampler import ERROR, Placed
+
     def attempt(trial: "Trial") -> float:
         _check_room(trial, trials)
         values = {p.key: p.suggested(trial) for p in task.parameters}
@@ -150,21 +148,19 @@ def search(
         if trial.state.name in COUNTED:
             ended(trial)
 
+    study.sampler = Placed(seed)
     while True:
         stop.check()
-        everyone = study.get_trials(deepcopy=False)
-        states = [t.state.name for t in everyone]
+        states = [t.state.name for t in study.get_trials(deepcopy=False)]
         done = states.count("COMPLETE") + states.count("PRUNED")
         if done >= trials:
             return
-        begun = done + states.count("RUNNING")
-        if begun >= trials:
+        if done + states.count("RUNNING") >= trials:
             stop.wait(POLL_SECONDS)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 optuna.storages.fail_stale_trials(study)
             continue
-        study.sampler = _sampler(seed, begun, _failures(everyone))
         study.optimize(attempt, n_trials=1, catch=(EnoughError,), callbacks=[told])
 
 
@@ -192,19 +188,3 @@ def _reporter(trial: "Trial") -> Report:
             raise optuna.TrialPruned
 
     return report
-
-
-def _sampler(seed: int, begun: int, failures: int) -> Any:
-    """Return what chooses the next trial's settings."""
-    import optuna
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(
-            seed=int(digest([seed, begun, failures])[:8], 16), multivariate=True, constant_liar=True
-        )
-
-
-def _failures(trials: "Sequence[FrozenTrial]") -> int:
-    """Count trials that failed for a reason of their own: the same settings would fail again."""
-    return sum(t.state.name == "FAIL" and ERROR in t.user_attrs for t in trials)

@@ -189,25 +189,24 @@ def test_what_must_not_be_mixed_has_a_study_of_its_own(make_task: Make) -> None:
     assert make_task().study == names[0]
 
 
-def test_trials_that_are_begun_side_by_side_are_not_the_same(make_task: Make, memory: Any) -> None:
+def test_trials_that_are_begun_at_the_same_moment_are_not_the_same(
+    make_task: Make, memory: Any
+) -> None:
     task = make_task()
-    study = open_study(task, memory)
+    all_begun = threading.Barrier(4, timeout=20)
 
-    def begin(more: int) -> None:
-        """Train one trial, and meanwhile, as other processes do, some more."""
-        stop = Stop()
+    def together(values: Mapping[str, Any], report: Report) -> Trained:
+        all_begun.wait()
+        return hill(values, report)
 
-        def objective(values: Mapping[str, Any], report: Report) -> Trained:
-            if more:
-                begin(more - 1)
-            stop.request("interrupted")
-            return hill(values, report)
-
-        with pytest.raises(StoppedError):
-            run(open_study(task, memory), task, 9, objective, stop=stop)
-
-    begin(more=3)
-    assert len({trial.params["balanced.lr"] for trial in study.trials}) == len(study.trials) == 4
+    own = [open_study(task, memory) for _ in range(4)]
+    threads = [threading.Thread(target=run, args=(study, task, 4, together)) for study in own]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rates = [p["balanced.lr"] for p in parameters(own[0])]
+    assert len(set(rates)) == len(rates) == 4
 
 
 def test_the_recipes_own_settings_are_tried_again_where_they_failed(
