@@ -18,6 +18,7 @@ import numpy as np
 import plain
 import torch
 
+from dfgctl import plugins
 from dfgctl.bench.pictures import random_source
 from dfgctl.data import sources
 from dfgctl.data.arrays import ImageArrays
@@ -114,7 +115,7 @@ class Contest:
         ratio = Ratio.parse(spec.ratio)
         counts = class_counts(available.tolist(), spec.combination, ratio, spec.majority_count)
         source = None
-        if spec.source_identity is not None:
+        if plugins.find(spec.method).starts_from_source(self.recipe.section(spec.method)):
             source = random_source(spec.backbone, readings_of(spec), len(counts))
         if not contender.plain:
             cpu = torch.device("cpu")

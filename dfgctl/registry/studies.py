@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from dfgctl.errors import RegistryError
 from dfgctl.registry import postgres
@@ -66,7 +67,8 @@ def studies(registry: str) -> Iterator["RDBStorage"]:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = optuna.storages.RDBStorage(
             where,
-            engine_kwargs={"connect_args": options, "pool_pre_ping": not sqlite},
+            # Optuna leaves connections to the garbage collector, which no pool would close.
+            engine_kwargs={"connect_args": options, "poolclass": None if sqlite else NullPool},
             heartbeat_interval=HEARTBEAT,
             grace_period=GRACE,
             heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(TRIES),
