@@ -18,6 +18,14 @@ from dfgctl.cli.options import (
     open_registry,
 )
 from dfgctl.cli.output import reported
+from dfgctl.cli.planned import (
+    BackboneOption,
+    EvalEveryOption,
+    ImbalanceOption,
+    MajorityOption,
+    SourceOption,
+    TestFractionOption,
+)
 from dfgctl.cli.slurm import GresOption, PartitionOption, SetOption, SetupOption, TimeOption
 from dfgctl.cli.worker import CheckpointOption, DeterministicOption, DeviceOption, PackOption
 from dfgctl.errors import InputError
@@ -51,13 +59,8 @@ def run(
             autocompletion=complete.targets,
         ),
     ],
-    imbalance: Annotated[
-        str | None,
-        typer.Option(help="Majority to minority, R:1, or as-is. \\[default: the recipe's]"),
-    ] = None,
-    majority: Annotated[
-        int | None, typer.Option(help="Number of majority classes. \\[default: the recipe's]")
-    ] = None,
+    imbalance: ImbalanceOption = None,
+    majority: MajorityOption = None,
     combinations: Annotated[
         str, typer.Option(help="Sets of majority classes: all, or such as '0,4;1,7'.")
     ] = "all",
@@ -71,13 +74,7 @@ def run(
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first repeats.")] = 0,
     method: MethodsOption = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            help="The source data set. \\[default: the recipe's first]",
-            autocompletion=complete.sources,
-        ),
-    ] = None,
+    source: SourceOption = None,
     source_weights: Annotated[
         Path | None,
         typer.Option(help="Weights (safetensors, or torchvision's .pth) instead of a source."),
@@ -105,17 +102,8 @@ def run(
             autocompletion=complete.splits,
         ),
     ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="The network for a folder: lenet5, vgg16 or resnet50.",
-            autocompletion=complete.backbones,
-        ),
-    ] = None,
-    test_fraction: Annotated[
-        float | None,
-        typer.Option(help="Share of a folder's pictures that tests, where it has no test/."),
-    ] = None,
+    backbone: BackboneOption = None,
+    test_fraction: TestFractionOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at a folder's broken pictures.")
     ] = False,
@@ -134,9 +122,7 @@ def run(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps of every method, for a trial.")
     ] = None,
-    eval_every: Annotated[
-        int | None, typer.Option(min=1, help="Steps between evaluations. \\[default: the recipe's]")
-    ] = None,
+    eval_every: EvalEveryOption = None,
     validation: Annotated[
         float,
         typer.Option(min=0, max=0.5, help="Share of the training subset that is held out."),

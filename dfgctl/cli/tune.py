@@ -14,6 +14,14 @@ from dfgctl.cli.options import (
     RegistryOption,
 )
 from dfgctl.cli.output import reported
+from dfgctl.cli.planned import (
+    BackboneOption,
+    EvalEveryOption,
+    ImbalanceOption,
+    MajorityOption,
+    SourceOption,
+    TestFractionOption,
+)
 from dfgctl.cli.worker import DeviceOption, PackOption, pack_of
 from dfgctl.errors import UnknownNameError
 
@@ -57,13 +65,8 @@ def tune(
         int | None,
         typer.Option(min=1, help="Trials of each method, pruned ones included. \\[default: 20]"),
     ] = None,
-    imbalance: Annotated[
-        str | None,
-        typer.Option(help="Majority to minority, R:1, or as-is. \\[default: the recipe's]"),
-    ] = None,
-    majority: Annotated[
-        int | None, typer.Option(help="Number of majority classes. \\[default: the recipe's]")
-    ] = None,
+    imbalance: ImbalanceOption = None,
+    majority: MajorityOption = None,
     combinations: Annotated[
         str,
         typer.Option(
@@ -76,13 +79,7 @@ def tune(
         int | None,
         typer.Option(min=0, help="Seed of the pairs, and of the search. \\[default: 900]"),
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            help="The source data set. \\[default: the recipe's first]",
-            autocompletion=complete.sources,
-        ),
-    ] = None,
+    source: SourceOption = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -101,17 +98,8 @@ def tune(
         str | None,
         typer.Option(help="Where dfg splits ResNet-50.", autocompletion=complete.splits),
     ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="The network for a folder: lenet5, vgg16 or resnet50.",
-            autocompletion=complete.backbones,
-        ),
-    ] = None,
-    test_fraction: Annotated[
-        float | None,
-        typer.Option(help="Share of a folder's pictures that tests, where it has no test/."),
-    ] = None,
+    backbone: BackboneOption = None,
+    test_fraction: TestFractionOption = None,
     precision: Annotated[
         str,
         typer.Option(help="fp32, tf32 or bf16.", autocompletion=complete.precisions),
@@ -120,9 +108,7 @@ def tune(
         int | None,
         typer.Option(min=1, help="Training steps of every method, which are not searched then."),
     ] = None,
-    eval_every: Annotated[
-        int | None, typer.Option(min=1, help="Steps between evaluations. \\[default: the recipe's]")
-    ] = None,
+    eval_every: EvalEveryOption = None,
     validation: Annotated[
         float,
         typer.Option(min=0.01, max=0.5, help="Share of the training subset to judge by."),

@@ -68,8 +68,8 @@ class LdamSettings(RivalSettings):
     )
 
 
-class CrtSettings(RivalSettings):
-    """Settings of ``crt``."""
+class DecoupledSettings(RivalSettings):
+    """What the methods share that train the network first, and then a new head."""
 
     share_1: float = searched(
         between=(0.5, 0.95),
@@ -83,19 +83,13 @@ class CrtSettings(RivalSettings):
     )
 
 
-class SmoteSettings(RivalSettings):
+class CrtSettings(DecoupledSettings):
+    """Settings of ``crt``."""
+
+
+class SmoteSettings(DecoupledSettings):
     """Settings of ``smote``."""
 
-    share_1: float = searched(
-        between=(0.5, 0.95),
-        default=0.9,
-        gt=0,
-        lt=1,
-        description="share of steps that learn the features",
-    )
     neighbours: int = searched(
         between=(1, 10), default=5, gt=0, description="k, nearest neighbours of an image"
-    )
-    head_lr: float = searched(
-        around=10, default=1e-2, gt=0, lt=10, description="learning rate of the new head"
     )
