@@ -106,6 +106,26 @@ class Classifier(nn.Module):
         return result
 
 
+def state_of(run: Run, weights: Path) -> dict[str, Tensor]:
+    """Read all that a run's file of weights holds.
+
+    Raises:
+        InputError: it is not there, or broken.
+    """
+    if not weights.is_file():
+        raise InputError(
+            f"The weights of run {run.id[:10]} are not at {weights}: train it once more with "
+            "--force."
+        )
+    try:
+        return read(weights)
+    except InputError as error:
+        raise InputError(
+            f"The weights of run {run.id[:10]} in {weights} are damaged: train it once more with "
+            "--force, or copy the file from a backup."
+        ) from error
+
+
 def of_run(run: Run, weights: Path, classes: tuple[str, ...]) -> Classifier:
     """Return a finished run's classifier.
 
@@ -117,11 +137,7 @@ def of_run(run: Run, weights: Path, classes: tuple[str, ...]) -> Classifier:
     Raises:
         InputError: its weights are not there, or broken.
     """
-    if not weights.is_file():
-        raise InputError(
-            f"The weights of run {run.id[:10]} are not at {weights}: train it once more with "
-            "--force."
-        )
+    state = {n: t for n, t in state_of(run, weights).items() if n.startswith(("E.", "C."))}
     spec = run.spec
     network, readings, method = backbone_of(spec), readings_of(spec), method_of(spec)
     view = VIEWS[spec.backbone]
@@ -143,13 +159,6 @@ def of_run(run: Run, weights: Path, classes: tuple[str, ...]) -> Classifier:
         crop=view.stored if uncropped else view.crop,
         cosine=method.cosine,
     )
-    try:
-        state = {n: t for n, t in read(weights).items() if n.startswith(("E.", "C."))}
-    except InputError as error:
-        raise InputError(
-            f"The weights of run {run.id[:10]} in {weights} are damaged: train it once more with "
-            "--force, or copy the file from a backup."
-        ) from error
     try:
         return Classifier(card, state)
     except RuntimeError as error:

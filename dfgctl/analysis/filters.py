@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dfgctl.analysis.trained import state_of
 from dfgctl.errors import InputError
+from dfgctl.inference import state_of
 from dfgctl.ledger import readings_of
 from dfgctl.records import Run
 from dfgctl.report.filter_weights import Moves

@@ -12,9 +12,7 @@ from torch import Tensor
 from dfgctl.data.augment import centred
 from dfgctl.data.batches import scaled
 from dfgctl.data.views import View
-from dfgctl.errors import InputError
-from dfgctl.inference import Classifier, of_run
-from dfgctl.networks.weights import read
+from dfgctl.inference import Classifier, of_run, state_of
 from dfgctl.records import Run
 
 CPU = torch.device("cpu")
@@ -59,23 +57,3 @@ def trained(run: Run, weights: Path, classes: tuple[str, ...]) -> Trained:
         InputError: its weights are not there, or broken.
     """
     return Trained(run, of_run(run, weights, classes), state_of(run, weights))
-
-
-def state_of(run: Run, weights: Path) -> dict[str, Tensor]:
-    """Read all that a run's file of weights holds.
-
-    Raises:
-        InputError: it is not there, or broken.
-    """
-    if not weights.is_file():
-        raise InputError(
-            f"The weights of run {run.id[:10]} are not at {weights}: train it once more with "
-            "--force."
-        )
-    try:
-        return read(weights)
-    except InputError as error:
-        raise InputError(
-            f"The weights of run {run.id[:10]} in {weights} are damaged: train it once more with "
-            "--force, or copy the file from a backup."
-        ) from error

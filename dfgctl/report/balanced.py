@@ -81,13 +81,8 @@ class Pair:
         row, spec = self.row, self.runs[0].spec
         low, high = self.interval or (None, None)
         return {
-            "dataset": row.dataset,
-            "ratio": row.ratio,
+            **row.record(),
             "majority": spec.majority,
-            "source": row.source,
-            "source_identity": row.source_identity,
-            "data_digest": row.data_digest,
-            "settings": list(row.notes),
             "protocol": spec.protocol,
             "steps": spec.steps,
             "method": self.method,

@@ -177,12 +177,7 @@ def _record(point: Point, metric: Metric) -> dict[str, object]:
         for end, name in (("", "mean"), ("_std", "std"), ("_n", "n"))
     }
     return {
-        "dataset": row.dataset,
-        "ratio": row.ratio,
-        "source": row.source,
-        "source_identity": row.source_identity,
-        "data_digest": row.data_digest,
-        "settings": list(row.notes),
+        **row.record(),
         "shortened": point.shortened,
         "method": point.contender,
         "device": point.device,

@@ -62,6 +62,17 @@ class Row:
         """Return what a row is called by."""
         return self.dataset, self.ratio, self.notes, self.source
 
+    def record(self) -> dict[str, object]:
+        """Return it as a flat record."""
+        return {
+            "dataset": self.dataset,
+            "ratio": self.ratio,
+            "source": self.source,
+            "source_identity": self.source_identity,
+            "data_digest": self.data_digest,
+            "settings": list(self.notes),
+        }
+
     def reference(self) -> "Row":
         """Return the row of its balanced reference: the same in all but the imbalance."""
         notes = tuple(note for note in self.notes if not MAJORITY.fullmatch(note))

@@ -274,12 +274,7 @@ def _record(line: Line, view: View, select: Select, test: Test | None) -> dict[s
     jackknife = paired.jackknife() if paired else None
     wins, ties, losses = paired.tally if paired else (None, None, None)
     return {
-        "dataset": row.dataset,
-        "ratio": row.ratio,
-        "source": row.source,
-        "source_identity": row.source_identity,
-        "data_digest": row.data_digest,
-        "settings": list(row.notes),
+        **row.record(),
         "against": view.against,
         "method": line.method,
         "metric": view.metric.value,

@@ -126,12 +126,7 @@ class ResultsTable:
 
     def _record(self, row: Row, method: str, cell: Cell) -> dict[str, object]:
         record = {
-            "dataset": row.dataset,
-            "ratio": row.ratio,
-            "source": row.source,
-            "source_identity": row.source_identity,
-            "data_digest": row.data_digest,
-            "settings": list(row.notes),
+            **row.record(),
             **self.facts[row],
             "method": method,
             "metric": self.metric.value,

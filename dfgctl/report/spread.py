@@ -210,12 +210,7 @@ def _record(line: Line, view: View) -> dict[str, object]:
     row, parts = line.row, line.parts
     share, seed = parts.share_interval(), parts.seed_interval()
     return {
-        "dataset": row.dataset,
-        "ratio": row.ratio,
-        "source": row.source,
-        "source_identity": row.source_identity,
-        "data_digest": row.data_digest,
-        "settings": list(row.notes),
+        **row.record(),
         "method": line.method,
         "metric": view.metric.value,
         "select": line.select.value,

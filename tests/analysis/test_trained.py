@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from dfgctl.analysis.filters import moves
-from dfgctl.analysis.trained import state_of, trained
+from dfgctl.analysis.trained import trained
 from dfgctl.errors import InputError
+from dfgctl.inference import state_of
 
 
 def test_parts_are_told_by_their_letter(make_trained: Any, tmp_path: Path) -> None:
