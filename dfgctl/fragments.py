@@ -1,14 +1,15 @@
 """Recipe fragments: the settings that ``dfgctl tune`` found for a method, and how. Torch-free."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dfgctl import RESULTS_VERSION
 from dfgctl.contenders import SOURCE
 from dfgctl.errors import InputError, SettingError
-from dfgctl.records import RunSpec, digest
+from dfgctl.records import RunSpec, canonical, digest
 
 TUNED = "tuned"
 """The section of settings that runs have whose settings are a fragment's."""
@@ -21,7 +22,14 @@ CONDITIONS = (
 )
 """What a fragment's settings were found for, beside the data set and the method."""
 
-_NEEDED = {"command": str, "trials": int, "pairs": list, "data": str}
+_NEEDED = {
+    "command": str,
+    "trials": int,
+    "pairs": list,
+    "data": str,
+    "kept": list,
+    "results_version": int,
+}
 
 Pair = tuple[tuple[int, ...], int]
 """A combination of majority classes and a seed."""
@@ -54,6 +62,53 @@ class Fragment:
             "pairs": self.found["pairs"],
             "found": digest([self.found, self.values]),
         }
+
+
+def kept(spec: RunSpec, values: Iterable[str]) -> list[str]:
+    """Return the settings of a run that a search left alone, ``section.key=value``, sorted.
+
+    Args:
+        spec: the run.
+        values: the settings that the search found or fixed, ``section.key``.
+    """
+    everything = {
+        f"{section}.{name}": value
+        for section, settings in spec.settings.items()
+        if section != TUNED
+        for name, value in settings.items()
+    }
+    everything["imbalance.majority_count"] = spec.majority_count
+    left = everything.keys() - set(values)
+    return sorted(f"{key}={canonical(everything[key])}" for key in left)
+
+
+def check_fits(fragment: Fragment, spec: RunSpec, given: Iterable[str] = ()) -> None:
+    """Check that a run is of the data, the source network and the settings of a fragment's search.
+
+    Args:
+        fragment: the fragment.
+        spec: the run, with its settings.
+        given: settings that the user changes on purpose, ``section.key``.
+
+    Raises:
+        InputError: something is another by now.
+    """
+    found = fragment.found
+    changed = sorted({*found["kept"]} ^ {*kept(spec, fragment.values)})
+    keys = [k for k in (text.partition("=")[0] for text in changed) if k not in {*given}]
+    if found["results_version"] != RESULTS_VERSION:
+        was = "by a version of dfgctl whose results are others"
+    elif found["data"] != spec.data_digest:
+        was = "on other pictures"
+    elif found.get("source_identity") != spec.source_identity:
+        was = "from another source network"
+    elif keys and keys[0].startswith("code."):
+        was = f"with other code of {spec.method}"
+    elif keys:
+        was = f"with another {keys[0]}"
+    else:
+        return
+    raise InputError(f"{fragment.file} was found {was}: tune once more, with {fragment.command}.")
 
 
 def search_of(spec: RunSpec) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfgctl.data.imbalance import validation_counts
+from dfgctl.fragments import TUNED
 from dfgctl.ledger import readings_of
 from dfgctl.records import RunSpec, digest
 
@@ -64,8 +65,8 @@ def key_of(spec: RunSpec, class_counts: Sequence[int]) -> str:
     )
 
 
-UNDECISIVE = ("source", "fidelity", "numerics")
-"""Sections that decide no step's FLOP beside what a run's readings say."""
+UNDECISIVE = ("source", "fidelity", "numerics", TUNED)
+"""Sections that decide no step's FLOP beside what a run's readings and other settings say."""
 
 
 def swept_images(spec: RunSpec, class_counts: Sequence[int]) -> int:

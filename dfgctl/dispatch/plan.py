@@ -15,7 +15,7 @@ from dfgctl.data.manifest import Manifest
 from dfgctl.dispatch.notes import notes
 from dfgctl.dispatch.request import Checked, Variant
 from dfgctl.errors import InputError
-from dfgctl.fragments import TUNED
+from dfgctl.fragments import TUNED, check_fits
 from dfgctl.networks.catalog import BACKBONES
 from dfgctl.plugins import MethodInfo
 from dfgctl.recipe import Recipe
@@ -177,13 +177,9 @@ def spec_of(
         network: the source network; None for a method that starts from random weights.
 
     Raises:
-        InputError: its settings were found on other data.
+        InputError: its settings were found for something else.
     """
     fragment = variant.tuned.get(method.name)
-    if fragment is not None and fragment.found["data"] != target.digest:
-        raise InputError(
-            f"{fragment.file} was found on other pictures: tune once more, with {fragment.command}."
-        )
     variant = variant.of(method.name)
     request, recipe = checked.request, variant.recipe
     settings = {name: variant.section(name).identifying() for name in method.sections}
@@ -204,7 +200,7 @@ def spec_of(
         settings["fidelity"] = dict(single)
     if fragment is not None:
         settings[TUNED] = fragment.identifying()
-    return RunSpec(
+    spec = RunSpec(
         dataset=recipe.name,
         source=network.dataset if network is not None else None,
         source_identity=network.identity() if network is not None else None,
@@ -222,6 +218,9 @@ def spec_of(
         settings=settings,
         data_digest=target.digest,
     )
+    if fragment is not None:
+        check_fits(fragment, spec, variant.changes)
+    return spec
 
 
 def counts_of(
@@ -247,5 +246,8 @@ def counts_of(
         )
     counts = class_counts(available, spec.combination, checked.ratio, spec.majority_count)
     if spec.validation and not any(validation_counts(counts, spec.validation)):
-        raise InputError("With one image a class none can be held out: leave --validation out.")
+        raise InputError(
+            "With one image a class none can be held out: have more images of each class, or no "
+            "validation share."
+        )
     return counts

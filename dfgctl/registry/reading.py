@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import defer
 
+from dfgctl.contenders import each
 from dfgctl.errors import InputError
 from dfgctl.records import Attempt, Measurement, Run
 from dfgctl.registry import models
@@ -67,7 +68,7 @@ class Reader(Database):
         Args:
             ids: only these.
             dataset: only of this data set.
-            method: only of this method.
+            method: only of this method, or of this group of methods.
             status: only in this state.
             outcome: only those that failed, or are queued again, after an attempt that ended so.
             since: only those whose newest attempt, or else creation, began then or later; UTC.
@@ -281,8 +282,10 @@ def _wanted(
 ) -> list[ColumnElement[bool]]:
     """Say which runs are asked for, in a query that has their newest attempt as ``LAST``."""
     run = models.Run
-    pairs = ((run.dataset, dataset), (run.method, method), (run.status, status))
+    pairs = ((run.dataset, dataset), (run.status, status))
     wanted = [column == value for column, value in pairs if value is not None]
+    if method is not None:
+        wanted.append(run.method.in_(each([method])))
     if outcome is not None:
         wanted += [LAST.outcome == outcome, run.status.in_(("queued", "failed"))]
     if since is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from dfgctl.contenders import GROUPS
 from dfgctl.data.imbalance import Ratio
 from dfgctl.errors import InputError, NothingToShowError, UnknownNameError
 from dfgctl.ledger import PROTOCOLS
@@ -64,7 +65,7 @@ def choose(
     Args:
         runs: runs in any state.
         recipes: recipe of each data set that is looked at.
-        methods: only runs of these methods; of all if empty.
+        methods: only runs of these contenders or groups of methods; of all if empty.
         ratio: only runs with this imbalance.
         majority: only runs with so many majority classes; 0 at 1:1.
         protocol: only runs of this protocol.
@@ -77,11 +78,12 @@ def choose(
     if protocol not in (None, *PROTOCOLS):
         raise UnknownNameError("protocol", str(protocol), PROTOCOLS)
     wanted = str(Ratio.parse(ratio)) if ratio is not None else None
+    grouped = {method for name in methods for method in GROUPS.get(name, ())}
     members = [
         run
         for run in runs
         if run.spec.dataset in recipes
-        and (not methods or run.spec.contender in methods)
+        and (not methods or run.spec.contender in methods or run.spec.method in grouped)
         and wanted in (None, run.spec.ratio)
         and majority in (None, run.spec.majority)
         and protocol in (None, run.spec.protocol)

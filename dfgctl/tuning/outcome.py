@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dfgctl.tuning.search import counted
+from dfgctl.tuning.search import ERROR, counted
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -42,7 +42,8 @@ class Outcome:
         task: what was tuned.
         trials: the trials that count, in their order.
         wanted: how many were wanted.
-        failed: trials that failed or were lost; they do not count.
+        failed: trials that failed for a reason of their own; they do not count.
+        interrupted: trials that were stopped, or whose process vanished; they were tried again.
         diverged: trials that count and in which a pair diverged, or whose settings were refused.
         own: the value of the recipe's own settings; None where they were not tried.
         best: the best trial that finished; None without one.
@@ -56,6 +57,7 @@ class Outcome:
     trials: tuple[Tried, ...]
     wanted: int
     failed: int
+    interrupted: int
     diverged: int
     own: float | None
     best: Tried | None
@@ -101,6 +103,8 @@ def outcome(task: "Task", study: "Study", wanted: int | None = None) -> Outcome:
     every = study.get_trials(deepcopy=False)
     chosen = counted(study)[:wanted]
     last = chosen[-1].number if chosen else -1
+    broken = [t for t in every if t.state.name == "FAIL" and t.number < last]
+    failed = sum(ERROR in t.user_attrs for t in broken)
     finished = [t for t in chosen if t.state.name == "COMPLETE"]
     # Of equal values the first: Optuna's own choice depends on who ended first.
     best = max(finished, key=lambda t: (t.value, -t.number), default=None)
@@ -110,7 +114,8 @@ def outcome(task: "Task", study: "Study", wanted: int | None = None) -> Outcome:
         task=task,
         trials=tuple(map(_tried, chosen)),
         wanted=len(chosen) if wanted is None else wanted,
-        failed=sum(t.state.name == "FAIL" and t.number < last for t in every),
+        failed=failed,
+        interrupted=len(broken) - failed,
         diverged=sum("diverged" in a or "refused" in a for a in attributes),
         own=next((t.value for t in finished if t.params == task.own), None),
         best=_tried(best) if best else None,

@@ -10,9 +10,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from dfgctl.records import digest
-
-ERROR = "error"
-"""The attribute of a trial that failed for a reason of its own."""
+from dfgctl.tuning.search import ERROR
 
 
 class Placed(BaseSampler):

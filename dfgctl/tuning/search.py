@@ -30,6 +30,9 @@ UNPRUNED_TRIALS, UNPRUNED_PARTS = 5, 5
 POLL_SECONDS = 1.0
 """Time between looks at trials that other processes train."""
 
+ERROR = "error"
+"""The attribute of a trial that failed for a reason of its own."""
+
 COUNTED = ("COMPLETE", "PRUNED")
 """States of trials that count."""
 
@@ -119,7 +122,7 @@ def search(
     """
     import optuna
 
-    from dfgctl.tuning.sampler import ERROR, Placed
+    from dfgctl.tuning.sampler import Placed
 
     def attempt(trial: "Trial") -> float:
         _check_room(trial, trials)

@@ -53,6 +53,7 @@ def record(found: Outcome) -> dict[str, object]:
         "wanted": found.wanted,
         "pruned": found.pruned,
         "failed": found.failed,
+        "interrupted": found.interrupted,
         "diverged": found.diverged,
         "best": best.value if best else None,
         "recipe": found.own,
@@ -66,8 +67,8 @@ def record(found: Outcome) -> dict[str, object]:
 
 def _row(found: Outcome) -> list[Cell]:
     top = found.top
-    more = {"pruned": found.pruned, "diverged": found.diverged, "failed": found.failed}
-    said = [f"{n} {name}" for name, n in more.items() if n]
+    more = ("pruned", "diverged", "failed", "interrupted")
+    said = [f"{n} {name}" for name in more if (n := getattr(found, name))]
     mean = sum(top) / len(top) if top else None
     return [
         Cell([found.task.title]),

@@ -7,6 +7,7 @@ from typing import Any
 
 from dfgctl import RESULTS_VERSION
 from dfgctl.dispatch.tuned import conditions, init_of
+from dfgctl.fragments import kept
 from dfgctl.tuning.outcome import Outcome
 
 WIDTH = 98
@@ -22,12 +23,14 @@ def fragment(found: Outcome, command: str, use: str) -> str:
     """
     task, best, top = found.task, found.best, found.top
     assert best is not None
+    values = _settings(found)
     table = {
         "command": command,
         "trials": len(found.trials),
         "finished": len(found.trials) - found.pruned,
         "pruned": found.pruned,
         "failed": found.failed,
+        "interrupted": found.interrupted,
         "diverged": found.diverged,
         "runs": len(task.pairs),
         "seconds": round(found.seconds, 1),
@@ -43,6 +46,7 @@ def fragment(found: Outcome, command: str, use: str) -> str:
         "source_identity": task.spec.source_identity,
         "space": [p.text() for p in task.parameters],
         "edge": found.edge,
+        "kept": kept(task.spec, values),
         "data": task.target.digest,
         "results_version": RESULTS_VERSION,
         "date": found.ended.date().isoformat() if found.ended else None,
@@ -51,7 +55,7 @@ def fragment(found: Outcome, command: str, use: str) -> str:
     }
     lines = [*_comment(found, command, use), "", "[found]", *_pairs(table)]
     sections: dict[str, dict[str, Any]] = {}
-    for key, value in _settings(found).items():
+    for key, value in values.items():
         section, _, name = key.partition(".")
         sections.setdefault(section, {})[name] = value
     for section, values in sections.items():

@@ -70,6 +70,7 @@ def test_what_changes_values_alone_has_the_same_flop() -> None:
     same = [
         replace(run, combination=(2, 3), seed=7, ratio="40:1", source="mnist"),
         replace(run, settings={**run.settings, "numerics": {"precision": "bf16"}}),
+        replace(run, settings={**run.settings, "tuned": {"trials": 8, "found": "f" * 64}}),
     ]
     assert {key_of(other, COUNTS) for other in same} == {key_of(run, COUNTS)}
     others = [replace(run, steps=12), small("dfg", own={"n_D": 2}), small("finetune")]

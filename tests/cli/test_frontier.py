@@ -50,6 +50,13 @@ def test_a_figure_names_its_runs_and_a_cache_that_cannot_be_written_is_no_error(
     assert data.read_text().startswith("device,pack,method,")
     monkeypatch.setattr(run_flop, "flop_of", refuse)
     assert cli("plot", "frontier", "-o", file).code == 0  # seconds need no FLOP
+    assert cli("plot", "frontier", "--method", "paper", "-o", file).code == 0
+
+
+def test_a_figure_of_one_method_takes_no_group(cli: Cli, trained: Any) -> None:
+    refused = cli("plot", "confusion", "--method", "paper")
+    assert refused.code == 2
+    assert "unknown method 'paper'" in refused.err.lower()
 
 
 def test_a_method_of_ones_own_is_counted_where_its_class_can_be_imported(

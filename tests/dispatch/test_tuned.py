@@ -56,7 +56,7 @@ def write(tmp_path: Path) -> Write:
         best = Tried(3, 0.9, False, {**task.own, **values})
         tried = [best, *(Tried(4 + i, 0.5, i == 0, task.own) for i in range(trials - 1))]
         found = Outcome(
-            *(task, tuple(tried), trials, 1, 0, 0.85, best, 12.34),
+            *(task, tuple(tried), trials, 1, 0, 0, 0.85, best, 12.34),
             *(("CPU, 1 thread",), ("c0ffee",), False, datetime(2026, 1, 2, 3)),
         )
         init = "source" if options.get("settings") == ("init=source",) else None
@@ -70,9 +70,15 @@ def write(tmp_path: Path) -> Write:
     return make
 
 
-def planned(folder: Path, *methods: str, target: Manifest = DIGITS, **options: Any) -> plans.Plan:
+def planned(
+    folder: Path,
+    *methods: str,
+    target: Manifest = DIGITS,
+    source: Manifest = GLYPHS,
+    **options: Any,
+) -> plans.Plan:
     checked = check(Request("digits", methods=methods, repeats=1, **options))
-    return plans.make(with_fragments(checked, folder, "digits"), target, GLYPHS)
+    return plans.make(with_fragments(checked, folder, "digits"), target, source)
 
 
 def test_what_was_found_is_what_is_trained(write: Write, tmp_path: Path) -> None:
@@ -248,6 +254,45 @@ def test_what_was_found_on_other_pictures_is_refused(write: Write, tmp_path: Pat
     write("original", {})
     with pytest.raises(InputError, match="found on other pictures: tune once more, with dfgctl"):
         planned(tmp_path, "original", target=replace(DIGITS, digest="e" * 64))
+
+
+def test_what_was_found_from_another_source_network_is_refused(
+    write: Write, tmp_path: Path
+) -> None:
+    write("finetune", {})
+    assert planned(tmp_path, "finetune").runs
+    longer = recipes.load("digits").with_settings({"source.steps": 7})
+    for other in ({"recipe": longer}, {"source": replace(GLYPHS, digest="e" * 64)}):
+        with pytest.raises(InputError, match="was found from another source network: tune once"):
+            planned(tmp_path, "finetune", **other)
+
+
+@pytest.mark.parametrize("key", ["balanced.batch_size", "imbalance.majority_count"])
+def test_what_was_found_with_another_recipe_is_refused(
+    write: Write, tmp_path: Path, key: str
+) -> None:
+    write("balanced", {"balanced.lr": 0.004})
+    recipe = recipes.load("digits").with_settings({key: 40})
+    with pytest.raises(InputError, match=f"was found with another {key}: tune once more, with"):
+        planned(tmp_path, "balanced", recipe=recipe)
+    searched = recipes.load("digits").with_settings({"balanced.lr": 0.1})
+    assert planned(tmp_path, "balanced", recipe=searched).runs
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("results_version = ", "results_version = 9", "by a version of dfgctl whose results are"),
+        ("kept = [", 'kept = ["code.sha256=1", ', "with other code of original"),
+    ],
+)
+def test_what_was_found_with_other_code_is_refused(
+    write: Write, tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    file = write("original", {})
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(InputError, match=f"was found {says}.*tune once more"):
+        planned(tmp_path, "original")
 
 
 def test_a_fragment_says_in_words_and_numbers_how_it_was_found(write: Write) -> None:

@@ -49,6 +49,18 @@ def test_runs_are_chosen_by_method_imbalance_and_majority(make_run: Any) -> None
     assert choose(runs, DIGITS, ["dfg"]).runs == [ours]
 
 
+def test_a_group_stands_for_its_methods_from_any_start(make_run: Any) -> None:
+    runs = [
+        *(make_run("dfg"), make_run("original")),
+        make_run("balanced", changed={"balanced.init": "source"}),
+    ]
+    assert runs[2].spec.contender == "balanced/source"
+    assert choose(runs, DIGITS, ["paper"]).runs == runs[:2]
+    assert choose(runs, DIGITS, ["rivals"]).runs == runs[2:]
+    assert choose(runs, DIGITS, ["rivals", "dfg"]).runs == [runs[0], runs[2]]
+    assert choose(runs, DIGITS, ["all"]).runs == runs
+
+
 def test_a_row_without_finished_runs_is_never_shown(make_run: Any) -> None:
     waiting = [make_run("dfg", None, seed=seed) for seed in range(3)]
     done = make_run("dfg", steps=50)

@@ -83,7 +83,7 @@ def test_a_trial_that_was_interrupted_is_tried_again(make_task: Make, memory: An
     run(study, task, 5)
     assert parameters(study) == parameters(whole)
     found = outcome(task, study, 5)
-    assert (len(found.trials), found.failed) == (5, 1)
+    assert (len(found.trials), found.failed, found.interrupted) == (5, 0, 1)
 
 
 def test_bad_trials_are_pruned_from_their_half_on_and_count(make_task: Make, memory: Any) -> None:
@@ -172,7 +172,8 @@ def test_what_breaks_ends_the_search_and_the_same_settings_are_not_tried_next(
     run(study, task, 3)
     assert study.trials[-1].params != study.trials[-2].params
     assert [t.state.name in COUNTED for t in study.trials] == [True, True, False, True]
-    assert outcome(task, study, 3).failed == 1
+    found = outcome(task, study, 3)
+    assert (found.failed, found.interrupted) == (1, 0)
 
 
 def test_what_must_not_be_mixed_has_a_study_of_its_own(make_task: Make) -> None:

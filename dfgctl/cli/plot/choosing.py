@@ -21,8 +21,8 @@ ManyMethodsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--method",
-        help="A method; may be repeated. \\[default: all that have runs]",
-        autocompletion=complete.methods,
+        help="A method, or paper, rivals, all; may be repeated. \\[default: all that have runs]",
+        autocompletion=complete.several_methods,
     ),
 ]
 ImbalanceOption = Annotated[
@@ -51,6 +51,7 @@ def chosen(
     ratio: str | None,
     majority: int | None,
     protocol: str | None,
+    groups: bool = False,
 ) -> "tuple[Chosen, Registry | None]":
     """Read a registry and choose the runs of one row.
 
@@ -61,6 +62,7 @@ def chosen(
         ratio: the imbalance; None for the recipe's, where it has runs.
         majority: how many majority classes.
         protocol: the protocol.
+        groups: whether methods may be groups of methods, too.
 
     Returns:
         The runs, and the registry.
@@ -73,7 +75,7 @@ def chosen(
 
     store = open_registry(where)
     runs = store.runs() if store else []
-    check_methods(methods, runs)
+    check_methods(methods, runs, groups)
     trained = sorted({run.spec.dataset for run in runs})
     recipes = templates.recipes_of(runs, [dataset] if dataset else trained or ["digits"])
     return choose(runs, recipes, methods, ratio, majority, protocol), store

@@ -49,16 +49,21 @@ def check_output(output: Path | None, data: Path | None) -> None:
             raise InputError(f"-o and --data both name {data}: give them a file each.")
 
 
-def check_methods(methods: "Sequence[str]", runs: "Sequence[Run]") -> None:
-    """Check that methods are the paper's, or of one's own with runs.
+def check_methods(methods: "Sequence[str]", runs: "Sequence[Run]", groups: bool = False) -> None:
+    """Check that methods are contenders, or of one's own with runs.
+
+    Args:
+        methods: the methods.
+        runs: the runs there are.
+        groups: whether they may be groups of methods, too.
 
     Raises:
         UnknownNameError: one is neither.
     """
-    from dfgctl.contenders import CONTENDERS
+    from dfgctl.contenders import CONTENDERS, GROUPS
     from dfgctl.errors import UnknownNameError
 
-    known = {*CONTENDERS, *(run.spec.contender for run in runs)}
+    known = {*CONTENDERS, *(GROUPS if groups else ()), *(run.spec.contender for run in runs)}
     for method in methods:
         if method not in known:
             raise UnknownNameError("method", method, known)

@@ -36,6 +36,8 @@ def curves(
     from dfgctl.report.curves import draw
 
     check_output(output, data)
-    found, store = chosen(registry, dataset, method or (), imbalance, majority, protocol)
+    found, store = chosen(
+        registry, dataset, method or (), imbalance, majority, protocol, groups=True
+    )
     assert store is not None
     keep(draw(found, store.curves(run.id for run in found.runs)), output, data, store)

@@ -49,7 +49,9 @@ def frontier(
     from dfgctl.report.view import View
 
     check_output(output, data)
-    found, store = chosen(registry, dataset, method or (), imbalance, majority, protocol)
+    found, store = chosen(
+        registry, dataset, method or (), imbalance, majority, protocol, groups=True
+    )
     assert store is not None
     view = View(
         runs=found.runs,

@@ -36,7 +36,11 @@ DatasetFilter = Annotated[
 ]
 MethodFilter = Annotated[
     str | None,
-    typer.Option("--method", help="Only of this method.", autocompletion=complete.methods),
+    typer.Option(
+        "--method",
+        help="Only of this method, or of these: paper, rivals.",
+        autocompletion=complete.several_methods,
+    ),
 ]
 StatusFilter = Annotated[
     str | None,
@@ -93,7 +97,7 @@ def wanted(
     Args:
         store: the registry; None where there is none yet.
         dataset: name of a data set, known or with runs here.
-        method: name of a method, likewise.
+        method: name of a method, likewise, or of a group of ours.
         status: a status, or an outcome that says more.
         since: a date, a time or an age.
 
@@ -102,14 +106,15 @@ def wanted(
         InputError: what is no time.
     """
     from dfgctl import recipe
-    from dfgctl.contenders import BUILT_IN
+    from dfgctl.contenders import BUILT_IN, GROUPS
     from dfgctl.records import STATUSES
 
     if status is not None and status not in (*STATUSES, *TOLD):
         raise UnknownNameError("status", status, (*STATUSES, *TOLD))
     datasets, methods = store.names() if store else (set(), set())
-    if method is not None and method not in methods | set(BUILT_IN):
-        raise UnknownNameError("method", method, methods | set(BUILT_IN))
+    methods |= {*BUILT_IN, *GROUPS}
+    if method is not None and method not in methods:
+        raise UnknownNameError("method", method, methods)
     if dataset is not None and dataset not in datasets | set(recipe.names()):
         raise UnknownNameError("data set", dataset, datasets | set(recipe.names()))
     begun = since_of(since, datetime.now(UTC)) if since is not None else None

@@ -42,6 +42,8 @@ def five(made: Any) -> list[str]:
         ([], [0, 1, 2, 3, 4]),
         (["--method", "dfg"], [1, 4]),
         (["--method", "delta"], []),
+        (["--method", "paper"], [0, 1, 2, 3, 4]),
+        (["--method", "rivals"], []),
         (["--dataset", "digits"], [0, 1, 2, 3, 4]),
         (["--dataset", "fmnist"], []),
         (["--status", "finished"], [0]),
