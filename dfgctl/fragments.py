@@ -105,7 +105,10 @@ def check_fits(fragment: Fragment, spec: RunSpec, given: Iterable[str] = ()) -> 
     elif keys and keys[0].startswith("code."):
         was = f"with other code of {spec.method}"
     elif keys:
-        was = f"with another {keys[0]}"
+        raise InputError(
+            f"{fragment.file} was found with another {keys[0]}: set it back, or tune this recipe, "
+            f"too, as by {fragment.command}."
+        )
     else:
         return
     raise InputError(f"{fragment.file} was found {was}: tune once more, with {fragment.command}.")

@@ -273,7 +273,7 @@ def test_what_was_found_with_another_recipe_is_refused(
 ) -> None:
     write("balanced", {"balanced.lr": 0.004})
     recipe = recipes.load("digits").with_settings({key: 40})
-    with pytest.raises(InputError, match=f"was found with another {key}: tune once more, with"):
+    with pytest.raises(InputError, match=f"was found with another {key}: set it back, or tune"):
         planned(tmp_path, "balanced", recipe=recipe)
     searched = recipes.load("digits").with_settings({"balanced.lr": 0.1})
     assert planned(tmp_path, "balanced", recipe=searched).runs
