@@ -133,30 +133,31 @@ class Choice:
             f"with {reached.text()} % (n = {reached.n}).{more}"
         )
 
-    def details(self) -> str:
-        """Say by how much each other one is below the best, and what it takes."""
+    def details(self) -> list[str]:
+        """Say by how much each other one is below the best, and what it takes: a line each."""
         took = self.seconds.get(self.best)
         time = f", {_seconds(took)} a run" if took else ""
-        said = [f"{self.name}, {self.what}: {self.best} {self.summary.text()} %"]
-        said[0] += f" (n = {self.summary.n}{time}) is the highest mean."
+        lines = [
+            f"{self.name}, {self.what}: {self.best} {self.summary.text()} % "
+            f"(n = {self.summary.n}{time}) is the highest mean."
+        ]
         for apart, start in ((False, "Not told from it"), (True, "Told from it")):
             some = [self._beside(rival) for rival in self.rivals if rival.apart is apart]
-            said += [f"{start}: {'; '.join(some)}."] if some else []
-        return " ".join(said)
+            lines += [f"{start}:", *(f"  {line}" for line in some)] if some else []
+        return lines
 
     def _beside(self, rival: Rival) -> str:
-        n, unit = rival.paired.n, "combination" if self.stepped else "seed"
-        if not n:
-            return f"{rival.title} {rival.summary.text()} %, no repeat in common"
-        parts = [f"{rival.title} {points(rival.paired.mean)} points"]
+        if not rival.paired.n:
+            return f"{rival.title}: {rival.summary.text()} %, no repeat in common"
+        parts = [f"{points(rival.paired.mean)} points"]
         interval = rival.paired.interval()
         if interval and rival.p is not None:
             low, high = map(points, interval)
-            parts += [f"95 % interval {low} to {high}", f"p {_p(rival.p)}"]
-        parts.append(f"{n} {unit}{'s' * (n != 1)}")
+            parts = [f"{parts[0]} [{low}, {high}]", f"p {_p(rival.p)}"]
+        parts.append(f"n = {rival.paired.n}")
         if took := self.seconds.get(rival.title):
-            parts.append(_seconds(took))
-        return f"{parts[0]} ({', '.join(parts[1:])})"
+            parts.append(f"{_seconds(took)} a run")
+        return f"{rival.title}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,8 @@ class Advice:
         return [choice.answer() for choice in self.choices]
 
     def details(self) -> list[str]:
-        """Return the numbers behind each."""
-        return [choice.details() for choice in self.choices]
+        """Return the numbers behind each, a line for each contender."""
+        return [line for choice in self.choices for line in choice.details()]
 
     def mind(self) -> list[str]:
         """Say what makes the answers less sure than they look."""
@@ -181,15 +182,15 @@ class Advice:
         said = (
             "Told apart: by t tests of the differences to the best on the (combination, seed) "
             "pairs that both have, corrected for all comparisons of a row (Holm"
-            f"{'; the intervals are not' if shown else ''}). The best was chosen by these very "
-            "runs, which flatters it"
+            f"{'; the 95 % intervals are not' if shown else ''}). The best was chosen by these "
+            "very runs, which flatters it"
         )
         if any(choice.stepped for choice in self.choices):
             said += ", and combinations share classes, which makes tests too sure"
         return [f"{said}."]
 
     def sentences(self) -> list[str]:
-        """Return all of it."""
+        """Return all of it, the answers first."""
         return [*self.answers(), *self.details(), *self.mind()]
 
 

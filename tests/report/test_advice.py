@@ -69,8 +69,11 @@ def test_p_is_that_of_paired_t_tests_after_holm(three: list[Run]) -> None:
     assert [rival.p for rival in choice.rivals] == pytest.approx(holm(plain))
     assert [rival.apart for rival in choice.rivals] == [False, True]
     low, high = stats.ttest_rel(FAR, BEST).confidence_interval(0.95)
-    text = f"Original -9.33 points (95 % interval {100 * low:+.2f} to {100 * high:+.2f}, p < 0.001"
-    assert f"Told from it: {text}, 6 combinations, 2.00 s)." in choice.details()
+    assert choice.details()[-2:] == [
+        "Told from it:",
+        f"  Original: -9.33 points [{100 * low:+.2f}, {100 * high:+.2f}], p < 0.001, "
+        "n = 6, 2.00 s a run",
+    ]
 
 
 def test_many_comparisons_tell_less_apart(repeats: Any) -> None:
@@ -125,13 +128,13 @@ def test_what_has_no_repeat_in_common_is_not_told_apart(repeats: Any) -> None:
     runs = repeats("difa", *BEST) + repeats("delta", *FAR, seed=3)
     (choice,) = of(runs).choices
     assert [rival.p for rival in choice.rivals] == [None]
-    assert "DELTA 81.83 ± 1.94 %, no repeat in common" in choice.details()
+    assert "  DELTA: 81.83 ± 1.94 %, no repeat in common" in choice.details()
 
 
 def test_equal_differences_tell_nothing_apart(repeats: Any) -> None:
     (choice,) = of(repeats("difa", 0.9, 0.9) + repeats("delta", 0.8, 0.8)).choices
     assert len(choice.near) == 1
-    assert "interval" not in choice.details()
+    assert choice.details()[-1] == "  DELTA: -10.00 points, n = 2, 1.00 s a run"
 
 
 def test_seconds_of_different_devices_are_not_compared(three: list[Run]) -> None:
@@ -182,12 +185,13 @@ def test_metric_and_accuracy_are_those_asked_for(three: list[Run]) -> None:
 
 def test_the_page_begins_with_it(three: list[Run], repeats: Any) -> None:
     runs = [*three, *repeats("dfg", *NEAR, seconds=20)]
-    first, _ = finding(View(runs, RECIPES))
+    first, singles = finding(View(runs, RECIPES))
     found = of(runs)
-    assert list(first[:3]) == found.sentences()
-    assert "chosen by these very runs, which flatters it" in first[2]
-    assert first[3].startswith("Digits (10:1), source glyphs: DFG")
+    assert list(first[:2]) == [*found.answers(), *found.mind()]
+    assert "chosen by these very runs, which flatters it" in first[1]
+    assert first[2].startswith("Digits (10:1), source glyphs: DFG")
+    assert singles[0].splitlines() == found.details()
     even = [replace(r, spec=replace(r.spec, ratio="1:1", majority=0)) for r in runs]
     first, singles = finding(View([*runs, *even], RECIPES))
     assert [line.partition(":1)")[0] for line in first[:2]] == ["Digits (10", "Digits (1"]
-    assert singles[0] == found.details()[0]
+    assert singles[0].splitlines() == found.choices[0].details()

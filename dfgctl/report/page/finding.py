@@ -112,9 +112,8 @@ def finding(view: View) -> tuple[Sequence[str], Sequence[str]]:
         The sentences that come first, and those of single rows.
     """
     found, (first, singles) = advice(view), _of_one(view)
-    if len(found.choices) == 1:
-        return (*found.sentences(), *first), singles
-    return (*found.answers(), *found.mind(), *first), (*found.details(), *singles)
+    behind = ["\n".join(choice.details()) for choice in found.choices]
+    return (*found.answers(), *found.mind(), *first), (*behind, *singles)
 
 
 def _of_one(view: View) -> tuple[Sequence[str], Sequence[str]]:
