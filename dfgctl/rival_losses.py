@@ -84,7 +84,7 @@ def adjusted_cross_entropy(logits: Tensor, labels: Tensor, priors: Tensor, tau: 
 
 
 def ldam_margins(counts: Tensor, largest: float) -> Tensor:
-    """LDAM's margins (Cao et al. 2019, eq. 13): C / n_j^(1/4); the rarest class's is given.
+    """LDAM's margins (Cao et al. 2019, section 3.2): C / n_j^(1/4); the rarest class's is given.
 
     Args:
         counts: n, (R, K).
@@ -101,7 +101,7 @@ def ldam_margins(counts: Tensor, largest: float) -> Tensor:
 def ldam_loss(
     logits: Tensor, labels: Tensor, margins: Tensor, scale: float, weights: Tensor | None = None
 ) -> Tensor:
-    """LDAM (Cao et al. 2019, eq. 12): the true class's cosine is less by its margin.
+    """LDAM (Cao et al. 2019, section 3.2): the true class's cosine is less by its margin.
 
     With weights the mean is that of the released code: weighted, by the sum of a batch's weights.
 

@@ -15,7 +15,7 @@ class Ldam(Method[LdamSettings]):
     """LDAM-DRW: Cao et al., "Learning imbalanced datasets with label-distribution-aware margin loss
     and deferred re-weighting", NeurIPS 2019.
 
-    The loss of eq. 12 with the margins of eq. 13; after ``share_1`` of the steps (algorithm 1, DRW)
+    The loss and the margins of section 3.2; after ``share_1`` of the steps (algorithm 1, DRW)
     also with class-balanced weights, as in the released code. As there, the last layer compares
     directions alone, and s is 30 (``CosineHead``).
 
