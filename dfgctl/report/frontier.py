@@ -56,7 +56,7 @@ def make(view: View) -> Table:
     best = {panel: _best(own, view.metric) for panel, own in found.items()}
     marks = len({point.select for point in points}) > 1
     names = {row: [base.label(row), *base.settings(row)] for row, _ in found}
-    places = _places(points)
+    places, what_to_use = _places(points), advice(view)
     return Table(
         name="frontier",
         title="Accuracy against training cost",
@@ -72,7 +72,7 @@ def make(view: View) -> Table:
             for point in own
         ],
         caption=CAPTION + _says(points, view, marks) + _same_place(points),
-        notes=[*advice(view).sentences(), *_notes(points, view, found)],
+        notes=[*what_to_use.answers(), *what_to_use.mind(), *_notes(points, view, found)],
         records=[_record(point, view.metric) for point in points],
     )
 
