@@ -1,6 +1,7 @@
 """What all tests share: an environment of their own, and data that is made only once."""
 
 import functools
+import gc
 import os
 import sqlite3
 import subprocess
@@ -144,6 +145,12 @@ def sql(where: str) -> Callable[..., list[tuple[Any, ...]]]:
             return connection.execute(statement, values).fetchall()
 
     return run
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collections of garbage in tests what has been imported and collected until now."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

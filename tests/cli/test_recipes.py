@@ -111,8 +111,8 @@ def test_caltech256_trains_on_resnet50_from_torchvisions_weights(
     methods = ("finetune", "delta", "dfg")
     only = [f"--method={m}" for m in methods]
     # Random weights stand in for ImageNet's: at the recipe's rates they would diverge.
-    weights = ("--source-weights", imagenet, "--set=delta.lr=1e-6", "--set=finetune.lr=1e-6")
-    weights += ("--set=dfg.eta_E=1e-6", "--set=dfg.eta_C=1e-6")
+    weights = ("--source-weights", imagenet, "--set=delta.lr=1e-9", "--set=finetune.lr=1e-9")
+    weights += ("--set=dfg.eta_E=1e-9", "--set=dfg.eta_C=1e-9")
     runs = trained(cli("run", "caltech256", *only, *SMALL, *weights), methods)
     assert runs["dfg"]["settings"]["dfg"]["noise"] == 4900
     assert runs["dfg"]["settings"]["dfg"]["optimizer"] == "sgd"

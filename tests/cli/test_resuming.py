@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from dfgctl.registry import Registry
 
 Cli = Callable[..., Any]
-DFG = ("--method", "dfg", "--set", "source.steps=5", "--set", "dfg.n_W=6", "--set", "dfg.n_D=1")
+SMALL = ("source.steps=5", "dfg.n_W=6", "dfg.n_D=1", "dfg.batch_size=4")
+DFG = ("--method", "dfg", *(f"--set={value}" for value in SMALL))
 WORDS = ("run", "digits", *DFG, "--steps", "30", "--eval-every", "7", "--device", "cpu")
 PACK = (*WORDS, "--repeats", "3", "--pack", "3")
 
