@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,6 +175,7 @@ def _here(
     from dfgctl.dispatch.place import Place, choose_device
     from dfgctl.dispatch.sources import SourceNetworks
     from dfgctl.numerics import check_precision
+    from dfgctl.registry.studies import lost_at_once
     from dfgctl.tuning.objective import Training
     from dfgctl.tuning.search import counted, open_study
     from dfgctl.tuning.search import search as find
@@ -205,7 +207,8 @@ def _here(
             )
             teller = Teller(watch, task, search.wanted, study)
             seed = task.pairs[0][1]
-            find(study, task, search.wanted, seed, objective, stop, facts, teller.tell)
+            lost = partial(lost_at_once, storage, task.study)
+            find(study, task, search.wanted, seed, objective, stop, facts, teller.tell, lost)
 
 
 def _pack(search: Search, place: "Place", task: "Task") -> int:

@@ -6,9 +6,10 @@ On PostgreSQL Optuna has tables of its own, and a version table of its own (``al
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -25,6 +26,15 @@ FILE = "tuning.sqlite"
 
 HEARTBEAT, GRACE = 10, 40
 """Seconds between a trial's signs of life, and after how many without one it counts as lost."""
+
+SILENT = text(
+    "SELECT trials.number, trials.datetime_start FROM trials"
+    " JOIN studies ON studies.study_id = trials.study_id"
+    " LEFT JOIN trial_heartbeats ON trial_heartbeats.trial_id = trials.trial_id"
+    " WHERE studies.study_name = :study AND trials.state = 'RUNNING'"
+    " AND trial_heartbeats.trial_id IS NULL"
+)
+"""Asks for a study's trials under way that have given no sign of life yet."""
 
 TRIES = 3
 """Times that a trial is tried again whose worker was lost."""
@@ -82,6 +92,21 @@ def studies(registry: str) -> Iterator["RDBStorage"]:
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def lost_at_once(storage: "RDBStorage", study: str) -> list[int]:
+    """Return the numbers of the trials whose process was gone before their first sign of life.
+
+    Optuna knows those alone that have given one, and waits for the others without end.
+
+    Args:
+        storage: the studies.
+        study: a study's name.
+    """
+    long_ago = datetime.now() - timedelta(seconds=GRACE)  # without a zone, as Optuna keeps it
+    with storage.engine.connect() as connection:
+        silent = connection.execute(SILENT, {"study": study}).all()
+    return [number for number, start in silent if datetime.fromisoformat(str(start)) < long_ago]
 
 
 @contextmanager

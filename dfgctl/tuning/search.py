@@ -7,7 +7,7 @@ two that are begun side by side are not the same.
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,7 @@ def search(
     stop: Stop,
     facts: Mapping[str, Any],
     ended: "Callable[[FrozenTrial], None]" = lambda _: None,
+    lost: Callable[[], Iterable[int]] = tuple,
 ) -> None:
     """Train trials until as many have finished or been pruned as are wanted.
 
@@ -116,6 +117,7 @@ def search(
         stop: whether to stop.
         facts: what is kept with each trial: the device, the commit.
         ended: told of each trial that this process trained.
+        lost: tells the trials that Optuna does not know to be lost, by their numbers.
 
     Raises:
         StoppedError: a stop was asked for; the trial under way will be tried again.
@@ -160,11 +162,24 @@ def search(
             return
         if done + states.count("RUNNING") >= trials:
             stop.wait(POLL_SECONDS)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                optuna.storages.fail_stale_trials(study)
+            _fail(study, lost())
             continue
         study.optimize(attempt, n_trials=1, catch=(EnoughError,), callbacks=[told])
+
+
+def _fail(study: "Study", lost: Iterable[int]) -> None:
+    """Fail the trials whose process is gone, so that they are tried again."""
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
+    known = {t.number: t for t in study.get_trials(deepcopy=False)}
+    for trial in (known[number] for number in lost):
+        if trial.state.name == "RUNNING":  # no other process was faster
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
+            if values := trial.system_attrs.get("fixed_params") or trial.params:
+                study.enqueue_trial(values)
 
 
 def _check_room(trial: "Trial", trials: int) -> None:

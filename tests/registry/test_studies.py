@@ -66,6 +66,23 @@ def test_a_trial_whose_process_was_lost_is_tried_again(
         assert study.trials[1].params == {"x": 0.25}
 
 
+def test_a_trial_that_was_lost_before_its_first_sign_of_life_is_known(
+    where: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Optuna itself would wait for it without end."""
+    with opened(where) as storage:
+        study = optuna.create_study(storage=storage, study_name="a")
+        with pytest.warns(UserWarning, match="Heartbeat"):
+            alive, lost = study.ask(), study.ask()
+        storage.record_heartbeat(alive._trial_id)
+        assert studies.lost_at_once(storage, "a") == []  # it may have begun just now
+        monkeypatch.setattr(studies, "GRACE", 0)
+        assert studies.lost_at_once(storage, "a") == [lost.number]
+        assert studies.lost_at_once(storage, "b") == []
+        study.tell(lost, state=optuna.trial.TrialState.FAIL)
+        assert studies.lost_at_once(storage, "a") == []
+
+
 def test_a_file_that_is_something_else_is_named(file: Path) -> None:
     (file.parent / FILE).write_text("no database, but long enough to be looked at" * 100)
     with pytest.raises(RegistryError, match=f"{FILE} is not a database"), opened(str(file)):

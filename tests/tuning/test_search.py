@@ -224,3 +224,19 @@ def test_the_recipes_own_settings_are_tried_again_where_they_failed(
     run(open_study(task, memory), task, 2)
     assert parameters(study)[0] == task.own
     assert outcome(task, study, 2).own is not None
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_trials_that_are_told_to_be_lost_are_tried_again(
+    make_task: Make, memory: Any, begun: bool
+) -> None:
+    task = make_task()
+    study = open_study(task, memory)
+    lost = study.ask()  # of a process that is gone
+    if begun:
+        for parameter in task.parameters:
+            parameter.suggested(lost)
+    run(study, task, 3, lost=lambda: [lost.number])
+    assert [t.state.name for t in study.trials] == ["FAIL", *["COMPLETE"] * 3]
+    assert study.trials[0].number == lost.number
+    assert task.own in parameters(study)
