@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -55,6 +57,21 @@ def demo(session: nox.Session) -> None:
         session.run(dfgctl, *command, env=env, external=True)
     print(f"\nTable:    {table}\nPicture:  {picture}\nRegistry: {registry}")
     print(f"Look on:  dfgctl runs list --registry {registry}")
+
+
+@nox.session(venv_backend="none")
+def results(session: nox.Session) -> None:
+    """Make the tables and figures of results/paper again, from the runs that are kept there."""
+    dfgctl = str(shared_environment(session) / "dfgctl")
+    paper, scratch = Path("results") / "paper", Path("results") / "remade"
+    scratch.mkdir(exist_ok=True)
+    registry = scratch / "registry.sqlite"
+    env = {"DFGCTL_REGISTRY": str(registry)}
+    for export in sorted(paper.glob("runs/*.jsonl")):
+        session.run(dfgctl, "runs", "import", str(export), env=env, external=True)
+    shutil.copy(paper / "flop.json", scratch)
+    for line in (paper / "commands.txt").read_text().splitlines():
+        session.run(dfgctl, *shlex.split(line), env=env, external=True)
 
 
 @nox.session(venv_backend="none")

@@ -41,7 +41,7 @@ def _invoke(*words: object) -> Result:
     return Result(result.exit_code, result.stdout, result.stderr)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cli() -> Callable[..., Result]:
     """Run a command; what escapes it as an exception is raised."""
     return _invoke
