@@ -44,7 +44,7 @@ def test_a_table_is_what_the_runs_give(
     assert made.read_text() == (PAPER.parents[1] / kept).read_text()
 
 
-def test_every_picture_and_table_is_there_and_has_a_command() -> None:
+def test_every_table_is_there_and_has_a_command() -> None:
     kept = {str(file.relative_to(PAPER.parents[1])) for file in PAPER.glob("tables/*")}
     assert kept == {words[-1] for words in LINES if words[0] == "table"}
 
