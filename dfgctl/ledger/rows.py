@@ -156,8 +156,9 @@ LEDGER: tuple[Entry, ...] = (
     Entry(
         "F17",
         "Images and head for the source's filter weights",
-        "the target's training images; the source's own head where it has as many classes, else a "
-        "new head trained alone first (SGD, 10 epochs), as DELTA does",
+        "the target's training images (section 3.2 could also mean the source's own); the source's "
+        "own head where it has as many classes, else a new head trained alone first (SGD, 10 "
+        "epochs), as DELTA does",
         None,
         ("delta", "dfg"),
     ),
@@ -256,7 +257,9 @@ LEDGER: tuple[Entry, ...] = (
     Entry(
         "F30",
         "Settings",
-        "appendix A (n_W 5,000 for LeNet-5 and VGG-16; E's rate for ResNet-50, not given, is C's)",
+        "appendix A (n_W 5,000 for LeNet-5 and VGG-16; E's rate for ResNet-50, not given, is C's); "
+        "the released defaults (E and C at 1e-4, n_C1 1, n_C2 5, n_W 2,000, 40,000 steps) fit none "
+        "of its six data sets, and the released training scripts are not to be had",
     ),
     Entry(
         "N01",
@@ -271,7 +274,9 @@ LEDGER: tuple[Entry, ...] = (
         "What the released code does besides, and protocol released does not",
         "new noise for each of a step's updates of G and C (here that of line 10 serves), steps "
         "counted from 0, W >= the threshold, filters weighed on cropped and flipped images (here "
-        "their centres), ResNet-50's rates falling after half of all steps",
+        "their centres), the regulariser's weights of E's filters from ten images a class (here "
+        "four batches), PyTorch's own first weights of G and D (here Xavier's and He's, as "
+        "appendix A has them), ResNet-50's rates falling after half of all steps",
         None,
         _DFG,
     ),

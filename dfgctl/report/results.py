@@ -18,8 +18,9 @@ from dfgctl.report.selection import (
     require_any,
     require_kept,
     shown_of,
+    value_of,
 )
-from dfgctl.report.statistics import Summary
+from dfgctl.report.statistics import Summary, summary_of
 from dfgctl.report.table import Cell as Shown
 from dfgctl.report.table import Column, Table
 from dfgctl.report.verdicts import judgement_record
@@ -177,7 +178,7 @@ def results(view: View) -> ResultsTable:
         for run in members:
             own[run.spec.contender].append(run)
         cells = {m: cell_of(own[m], recipes[row.dataset], shown, metric) for m in methods}
-        cells = _with_gain(cells)
+        cells[GAINING] = replace(cells[GAINING], gain=_gain(own, shown, metric))
         if view.published:
             cells = {
                 m: replace(c, judgement=beside.judgement(row, m, own[m], view))
@@ -192,7 +193,8 @@ def results(view: View) -> ResultsTable:
     )
     if any(cell.gain is not None for cell in every):
         says += (
-            f" Gain: of {methods[GAINING]} over {methods[REFERENCE]} in the same row, in points."
+            f" Gain: of {methods[GAINING]} over {methods[REFERENCE]} in the same row, in points, "
+            "on the combinations and seeds that both have."
         )
     made = ResultsTable(
         lines=lines,
@@ -216,13 +218,18 @@ def results(view: View) -> ResultsTable:
     )
 
 
-def _with_gain(cells: Mapping[str, Cell]) -> dict[str, Cell]:
-    """Add the gain where a row has both methods' means."""
-    found = dict(cells)
-    ours, base = cells[GAINING].summary, cells[REFERENCE].summary
-    if ours is not None and base is not None:
-        found[GAINING] = replace(cells[GAINING], gain=ours.mean - base.mean)
-    return found
+def _gain(own: Mapping[str, Sequence[Run]], select: Select, metric: Metric) -> float | None:
+    """Return the mean gain over the pairs of combination and seed that both methods have."""
+    ours, base = (
+        {
+            (run.spec.combination, run.spec.seed): value
+            for run in own[method]
+            if run.metrics is not None and (value := value_of(run, metric, select)) is not None
+        }
+        for method in (GAINING, REFERENCE)
+    )
+    found = summary_of(ours[pair] - base[pair] for pair in ours if pair in base)
+    return None if found is None else found.mean
 
 
 def _facts(run: Run) -> dict[str, object]:

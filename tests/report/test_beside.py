@@ -181,9 +181,18 @@ def test_the_gain_stands_only_where_both_methods_have_results(make_run: Any) -> 
     assert own["dfg"].lines() == ["90.00", "n = 1, c = 1", "gain +20.00"]
     assert own["original"].lines() == ["70.00", "n = 1, c = 1"]
     assert short["dfg"].gain is None
-    assert "over Original in the same row" in table.caption
+    assert "on the combinations and seeds that both have" in table.caption
     alone = results.results(View([make_run("dfg", 0.9)], RECIPES))
     assert "Gain" not in alone.caption
+
+
+def test_the_gain_is_of_what_both_methods_have(make_run: Any) -> None:
+    runs = [make_run("dfg", 0.6), make_run("dfg", 0.9, combination=(1, 8))]
+    runs += [make_run("original", 0.7), make_run("original", 0.1, seed=1)]
+    ((_, cells),) = results.results(View(runs, RECIPES)).lines
+    assert cells["dfg"].gain == pytest.approx(-0.1)
+    ((_, cells),) = results.results(View(runs[1:], RECIPES)).lines
+    assert cells["dfg"].gain is None
 
 
 # Other metrics

@@ -53,8 +53,8 @@ def test_a_summary_is_mean_and_standard_deviation_with_n_less_1() -> None:
 
 def test_a_cell_shows_mean_spread_and_n(make_run: Any) -> None:
     found = cells(results(three(make_run), RECIPES))
-    assert found["dfg"].lines() == ["93.00 ± 3.61", "n = 3, c = 1", "gain +11.75"]
-    assert found["dfg"].text() == "93.00 ± 3.61 (n = 3, c = 1, gain +11.75)"
+    assert found["dfg"].lines() == ["93.00 ± 3.61", "n = 3, c = 1", "gain +8.75"]
+    assert found["dfg"].text() == "93.00 ± 3.61 (n = 3, c = 1, gain +8.75)"
 
 
 def test_a_cell_of_one_run_has_no_spread(make_run: Any) -> None:
@@ -80,7 +80,7 @@ def test_a_cell_without_results_says_why(make_run: Any) -> None:
 def test_a_cell_with_results_says_what_has_not_finished(make_run: Any) -> None:
     runs = [*three(make_run), make_run(accuracy=None, status="failed", seed=9)]
     cell = cells(results(runs, RECIPES))["dfg"]
-    assert cell.text() == "93.00 ± 3.61 (n = 3, c = 1, 1 failed, gain +11.75)"
+    assert cell.text() == "93.00 ± 3.61 (n = 3, c = 1, 1 failed, gain +8.75)"
 
 
 def test_a_finished_run_that_is_queued_again_keeps_its_place(make_run: Any) -> None:
@@ -208,7 +208,7 @@ def test_markdown_is_a_table_with_its_notes(make_run: Any) -> None:
         "never planned",
         "never planned",
         "never planned",
-        "**93.00 ± 3.61 (n = 3, c = 1, gain +11.75)**",
+        "**93.00 ± 3.61 (n = 3, c = 1, gain +8.75)**",
     ]
     assert rows[3][0] == "Digits (10:1) †"
     assert "Test accuracy in %" in text
@@ -226,7 +226,7 @@ def test_latex_is_a_whole_table(make_run: Any) -> None:
     for part in (r"\begin{table}[htb]", r"\caption{", r"\label{tab:results}", r"\toprule"):
         assert part in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
-    assert r"93.00 $\pm$ 3.61 (n = 3, c = 1, gain +11.75)" in text
+    assert r"93.00 $\pm$ 3.61 (n = 3, c = 1, gain +8.75)" in text
     assert r"Digits (10:1) $\dagger$" in text
     assert r"Test accuracy in \% after" in text
     assert "±" not in text
