@@ -61,17 +61,24 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def results(session: nox.Session) -> None:
-    """Make the tables and figures of results/paper again, from the runs that are kept there."""
+    """Make the tables and figures of results/paper again, from the runs that are kept there.
+
+    ``nox -s results -- train`` first trains what train.txt names and the kept runs lack, and also
+    makes the figures that need the weights of runs.
+    """
     dfgctl = str(shared_environment(session) / "dfgctl")
     paper, scratch = Path("results") / "paper", Path("results") / "remade"
     scratch.mkdir(exist_ok=True)
-    registry = scratch / "registry.sqlite"
-    env = {"DFGCTL_REGISTRY": str(registry)}
+    env = {"DFGCTL_REGISTRY": str(scratch / "registry.sqlite")}
     for export in sorted(paper.glob("runs/*.jsonl")):
         session.run(dfgctl, "runs", "import", str(export), env=env, external=True)
     shutil.copy(paper / "flop.json", scratch)
-    for line in (paper / "commands.txt").read_text().splitlines():
-        session.run(dfgctl, *shlex.split(line), env=env, external=True)
+    shutil.copytree(paper / "tuned", scratch / "tuned", dirs_exist_ok=True)
+    train = "train" in session.posargs
+    for script in ("train", "commands", "figures") if train else ("commands",):
+        for line in (paper / f"{script}.txt").read_text().splitlines():
+            if words := shlex.split(line, comments=True):
+                session.run(dfgctl, *words, env=env, external=True)
 
 
 @nox.session(venv_backend="none")
