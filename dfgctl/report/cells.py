@@ -27,8 +27,8 @@ class Cell:
         runs: the ids of the runs behind the summary.
         steps: their training steps; None without runs.
         dirty: how many of them were trained from a dirty tree.
-        gain: the mean difference from ``original`` in the same row, on the pairs of combination
-            and seed that both have; None where it is not given.
+        gain: the mean difference from ``original`` in the same row, on the (combination, seed)
+            pairs that both have; None where it is not given.
         judgement: the paper's number and what is said of it; None where it is not asked for.
     """
 

@@ -9,7 +9,9 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from dfgctl.records import Run
 from dfgctl.report.remake import Pair
+from dfgctl.report.selection import Metric, Select, value_of
 from dfgctl.report.statistics import Interval, around
 
 EXACT = 13
@@ -137,6 +139,17 @@ class Paired:
         exact = not tied and n <= 50
         method = "exact" if exact else "approx"
         return float(stats.wilcoxon(values, method=method).pvalue), exact
+
+
+def by_pair(
+    runs: Sequence[Run], metric: Metric = Metric.accuracy, select: Select | None = None
+) -> dict[Pair, float]:
+    """Return the numbers of runs that have one (see ``value_of``), by combination and seed."""
+    return {
+        (run.spec.combination, run.spec.seed): value
+        for run in runs
+        if (value := value_of(run, metric, select)) is not None
+    }
 
 
 def pair(

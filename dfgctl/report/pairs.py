@@ -1,6 +1,5 @@
 """One method against each other, on the same (combination, seed) pairs."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,10 +11,9 @@ from dfgctl.report.cards import method_titles
 from dfgctl.report.commands import command, contenders_of
 from dfgctl.report.footnotes import footnotes
 from dfgctl.report.groups import Row, rows
-from dfgctl.report.pairing import Paired, holm, pair
-from dfgctl.report.remake import Pair
+from dfgctl.report.pairing import Paired, by_pair, holm, pair
 from dfgctl.report.results import ResultsTable, results
-from dfgctl.report.selection import BEST_MARK, Select, require_values, shown_of, value_of
+from dfgctl.report.selection import BEST_MARK, Select, require_values, shown_of
 from dfgctl.report.selection import caption as caption_of
 from dfgctl.report.statistics import Interval, points
 from dfgctl.report.table import Cell, Column, Table
@@ -100,11 +98,10 @@ def _comparable(members: Sequence[Run], against: str) -> bool:
 
 def _line(row: Row, members: Sequence[Run], method: str, view: View) -> Line:
     """Compare two methods within a row."""
-    own: dict[str, dict[Pair, float]] = defaultdict(dict)
-    for run in members:
-        value = value_of(run, view.metric, view.select)
-        if value is not None:
-            own[run.spec.contender][run.spec.combination, run.spec.seed] = value
+    own = {
+        name: by_pair([r for r in members if r.spec.contender == name], view.metric, view.select)
+        for name in (view.against, method)
+    }
     # Not all methods have a source, and the command must name it.
     first = next((run for run in members if run.spec.source is not None), members[0])
     for name in (view.against, method):

@@ -9,8 +9,7 @@ from dfgctl.recipe import Recipe
 from dfgctl.records import Run, canonical
 from dfgctl.report.cards import method_titles
 from dfgctl.report.groups import Row, row_of
-from dfgctl.report.pairing import Paired, pair
-from dfgctl.report.remake import Pair
+from dfgctl.report.pairing import Paired, by_pair, pair
 from dfgctl.report.selection import Select, reading_of, value_of
 from dfgctl.report.statistics import Summary, summary_of
 
@@ -146,20 +145,12 @@ def _mean(runs: Sequence[Run], select: Select) -> Summary | None:
     return summary_of(value_of(run, select=select) for run in runs)
 
 
-def _by_pair(runs: Sequence[Run], select: Select) -> dict[Pair, float]:
-    return {
-        (run.spec.combination, run.spec.seed): accuracy
-        for run in runs
-        if (accuracy := value_of(run, select=select)) is not None
-    }
-
-
 def _difference(paper: Sequence[Run], other: Sequence[Run], selects: Selects) -> Paired | None:
     """Subtract the paper's accuracies from the other's on common pairs; None without any."""
     first = paper[0]
     paired = pair(
-        _by_pair(other, selects[1]),
-        _by_pair(paper, selects[0]),
+        by_pair(other, select=selects[1]),
+        by_pair(paper, select=selects[0]),
         classes=len(first.class_counts),
         stepped=first.spec.majority > 0,
     )

@@ -10,6 +10,7 @@ from dfgctl.report.cards import method_titles, title_of
 from dfgctl.report.cells import Cell, cell_of
 from dfgctl.report.footnotes import footnotes, without_source
 from dfgctl.report.groups import Row, rows
+from dfgctl.report.pairing import by_pair, pair
 from dfgctl.report.selection import (
     BEST_MARK,
     Metric,
@@ -18,9 +19,8 @@ from dfgctl.report.selection import (
     require_any,
     require_kept,
     shown_of,
-    value_of,
 )
-from dfgctl.report.statistics import Summary, summary_of
+from dfgctl.report.statistics import Summary
 from dfgctl.report.table import Cell as Shown
 from dfgctl.report.table import Column, Table
 from dfgctl.report.verdicts import judgement_record
@@ -219,17 +219,12 @@ def results(view: View) -> ResultsTable:
 
 
 def _gain(own: Mapping[str, Sequence[Run]], select: Select, metric: Metric) -> float | None:
-    """Return the mean gain over the pairs of combination and seed that both methods have."""
-    ours, base = (
-        {
-            (run.spec.combination, run.spec.seed): value
-            for run in own[method]
-            if run.metrics is not None and (value := value_of(run, metric, select)) is not None
-        }
-        for method in (GAINING, REFERENCE)
-    )
-    found = summary_of(ours[pair] - base[pair] for pair in ours if pair in base)
-    return None if found is None else found.mean
+    """Return the mean gain on what both methods have, as the table of pairs subtracts."""
+    ours, base = (by_pair(own[method], metric, select) for method in (GAINING, REFERENCE))
+    if not ours.keys() & base.keys():
+        return None
+    first = own[GAINING][0]
+    return pair(ours, base, len(first.class_counts), first.spec.majority > 0).mean
 
 
 def _facts(run: Run) -> dict[str, object]:
