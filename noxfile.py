@@ -63,8 +63,7 @@ def demo(session: nox.Session) -> None:
 def results(session: nox.Session) -> None:
     """Make the tables and figures of results/paper again, from the runs that are kept there.
 
-    ``nox -s results -- train`` first trains what train.txt names and the kept runs lack, and also
-    makes the figures that need the weights of runs.
+    ``nox -s results -- train`` first trains what train.txt names and the kept runs lack.
     """
     dfgctl = str(shared_environment(session) / "dfgctl")
     paper, scratch = Path("results") / "paper", Path("results") / "remade"
@@ -74,8 +73,7 @@ def results(session: nox.Session) -> None:
         session.run(dfgctl, "runs", "import", str(export), env=env, external=True)
     shutil.copy(paper / "flop.json", scratch)
     shutil.copytree(paper / "tuned", scratch / "tuned", dirs_exist_ok=True)
-    train = "train" in session.posargs
-    for script in ("train", "commands", "figures") if train else ("commands",):
+    for script in ("train", "commands") if "train" in session.posargs else ("commands",):
         for line in (paper / f"{script}.txt").read_text().splitlines():
             if words := shlex.split(line, comments=True):
                 session.run(dfgctl, *words, env=env, external=True)

@@ -49,6 +49,13 @@ def test_every_table_is_there_and_has_a_command() -> None:
     assert kept == {words[-1] for words in LINES if words[0] == "table"}
 
 
+def test_every_figure_is_there_and_has_a_command() -> None:
+    kept = {str(file.relative_to(PAPER.parents[1])) for file in PAPER.glob("figures/*")}
+    by_weights = (PAPER / "figures.txt").read_text().splitlines()
+    lines = [*LINES, *(shlex.split(line, comments=True) for line in by_weights)]
+    assert kept == {words[-1] for words in lines if words and words[0] == "plot"}
+
+
 @pytest.mark.parametrize("file", sorted(PAPER.glob("runs/*.jsonl")), ids=lambda file: file.stem)
 def test_runs_were_trained_by_this_version_of_results_from_a_clean_tree(file: Path) -> None:
     lines = [json.loads(line) for line in file.read_text().splitlines()]
