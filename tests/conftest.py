@@ -10,11 +10,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import narrow
 import postgres_server
 import pytest
 import torch
 from small_data import SmallData, write, write_own
 
+from dfgctl import devices
 from dfgctl.data import sources as data_sources
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.catalog import DATASETS
@@ -36,9 +38,9 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
 
 
-@pytest.fixture(autouse=True)
-def _built_in_data_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw the glyphs once a session instead of once a command."""
+@pytest.fixture(autouse=True, scope="session")
+def _once_a_session() -> Iterator[None]:
+    """Draw the glyphs once instead of once a command, and collect old garbage at no run's end."""
 
     def load(info, data_dir, view, prepared, *rest, **named):  # type: ignore[no-untyped-def]
         if info.files is None:
@@ -46,7 +48,10 @@ def _built_in_data_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return original(info, data_dir, view, prepared, *rest, **named)
 
     original = data_sources.load
-    monkeypatch.setattr(data_sources, "load", load)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data_sources, "load", load)
+        patch.setattr(devices, "_collect", lambda: gc.collect(1))
+        yield
 
 
 @pytest.fixture
@@ -80,6 +85,12 @@ def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 def own_pictures(tmp_path: Path) -> Callable[..., Path]:
     """Write a folder of one's own pictures with what ``small_data.write_own`` takes."""
     return lambda name="mine", **sizes: write_own(tmp_path / name, **sizes)
+
+
+@pytest.fixture
+def narrow_game(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give G and D few filters on LeNet-5: most of the time of a step of DFG is theirs."""
+    narrow.narrow_game(monkeypatch)
 
 
 @pytest.fixture

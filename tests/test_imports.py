@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,8 @@ def modules() -> dict[str, ast.Module]:
 MODULES = modules()
 
 
-def imports(module: str) -> set[str]:
+@cache
+def imports(module: str) -> frozenset[str]:
     """Return what a module imports anywhere in it, functions included, as dotted names.
 
     What only type checkers see counts as well, so that no cycle hides there.
@@ -79,7 +81,7 @@ def imports(module: str) -> set[str]:
             for name in node.names:
                 inner = f"{node.module}.{name.name}"
                 found.add(inner if inner in MODULES else node.module)
-    return found
+    return frozenset(found)
 
 
 def room(module: str) -> str:

@@ -36,6 +36,8 @@ from dfgctl.state import Tally
 from dfgctl.stepping import CudaGraphs, Stepper, recorder_for
 from dfgctl.training import Trainer, train
 
+pytestmark = pytest.mark.usefixtures("narrow_game")
+
 CPU = torch.device("cpu")
 PACKED = ("original-sgd", "finetune", "delta", "difa", "dfg-gated", "ldam", "smote")
 SWITCHING = ("dfg", "crt", "smote")

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,7 @@ def _weights_manifest(
     return Manifest(info.name, checksum, (), ())
 
 
+@cache
 def _digits(info: DatasetInfo) -> Manifest:
     from dfgctl.data import digits
 

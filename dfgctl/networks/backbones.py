@@ -178,5 +178,6 @@ def seeded(make: Callable[[], nn.Module], run_key: int, name: str) -> nn.Module:
     It is made on the CPU, so that every device starts from the same weights.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeding.substream(run_key, name) >> 1)
+        # Not torch.manual_seed: it keeps a call and its traceback for each kind of device, forever.
+        torch.default_generator.manual_seed(seeding.substream(run_key, name) >> 1)
         return make()

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from dfgctl.ledger import PAPER_READINGS, Readings
 from dfgctl.networks.generator import SHAPES, initialise, sizes, slope
 
+WIDTHS = (32, 64, 128)
+"""Filters of the three convolutions."""
+
 
 class Discriminator(nn.Module):
     """D: features to one score an image, (B, C, H, H) to (B,).
@@ -26,14 +29,15 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.slope = slope(readings)
-        self.conv1 = nn.Conv2d(channels, 32, 5, stride=2, padding=2, bias=False)
-        self.conv2 = nn.Conv2d(32, 64, 5, stride=2, padding=2, bias=False)
-        self.conv3 = nn.Conv2d(64, 128, 5, stride=2, padding=2, bias=False)
+        first, second, third = WIDTHS
+        self.conv1 = nn.Conv2d(channels, first, 5, stride=2, padding=2, bias=False)
+        self.conv2 = nn.Conv2d(first, second, 5, stride=2, padding=2, bias=False)
+        self.conv3 = nn.Conv2d(second, third, 5, stride=2, padding=2, bias=False)
         self.sizes = [size]
         for _ in range(3):
             size = -(-size // 2)
             self.sizes.append(size)
-        self.dense = nn.Linear(128 * size * size, 1)
+        self.dense = nn.Linear(third * size * size, 1)
         initialise(self, he)
 
     def forward(self, x: Tensor, gradient: bool = False) -> Tensor:

@@ -84,8 +84,9 @@ def divided(
 
 def _renamed(state: Mapping[str, Tensor], backbone: Backbone) -> dict[str, Tensor]:
     """Give each weight the part that has it, whatever part it was in."""
-    parts = {name[2:]: name for name in backbone.expected(1)}
-    if len(parts) < len(backbone.expected(1)):
+    names = tuple(backbone.expected(1))
+    parts = {name[2:]: name for name in names}
+    if len(parts) < len(names):
         return {}  # E and C share names, so that these alone do not tell
     plain = {name.removeprefix("E.").removeprefix("C."): t for name, t in state.items()}
     return {parts.get(name, name): tensor for name, tensor in plain.items()}

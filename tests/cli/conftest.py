@@ -1,9 +1,10 @@
 """The command line in this process, and a registry with a few finished runs."""
 
+import functools
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 from typer.testing import CliRunner
 
 from dfgctl.cli import app
@@ -32,6 +34,14 @@ class Result:
     def json(self) -> Any:
         """The output, read as JSON."""
         return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _commands_once() -> Iterator[None]:
+    """Make the tree of commands once instead of once a command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 def _invoke(*words: object) -> Result:

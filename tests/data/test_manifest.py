@@ -14,7 +14,7 @@ import pytest
 
 from dfgctl.data import glyphs
 from dfgctl.data.catalog import DATASETS
-from dfgctl.data.manifest import ChecksumCache, Manifest, manifest, missing_files
+from dfgctl.data.manifest import ChecksumCache, Manifest, _digits, manifest, missing_files
 from dfgctl.errors import DataCorruptError, DataMissingError
 
 Make = Callable[[str], Any]
@@ -279,5 +279,7 @@ def test_another_split_or_way_of_drawing_is_another_data_set(
     before = {n: manifest(DATASETS[n], tmp_path, cache).digest for n in ("digits", "glyphs")}
     monkeypatch.setattr(digits_module, "SPLIT", "another")
     monkeypatch.setattr(glyphs, "VERSION", "another")
+    _digits.cache_clear()
     after = {n: manifest(DATASETS[n], tmp_path, cache).digest for n in ("digits", "glyphs")}
+    _digits.cache_clear()
     assert len({*before.values(), *after.values()}) == 4

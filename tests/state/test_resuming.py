@@ -14,6 +14,8 @@ from dfgctl.events import Done, Evaluated, Kept, Stepped
 from dfgctl.records import RunSpec
 from dfgctl.state import Saved, StateError
 
+pytestmark = pytest.mark.usefixtures("narrow_game")
+
 SGD = {"optimizer": "sgd", "lr_decay_step": 5}
 DFG = {"n_D": 1, "n_C1": 1, "n_C2": 2, "n_W": 3, "weight_images": 2}
 DIFA = {"n_D": 1, "units": 16}  # stages of 4, 2 and 3 of 9 steps
@@ -34,6 +36,7 @@ CASES = {
 
 def specs(case: str, replicas: int = 1, **changes) -> list[RunSpec]:
     method, own = CASES[case]
+    own = {**own, "batch_size": 8}
     fixed = {"steps": 9, "eval_every": 4, "validation": 0.2, "own": own}
     if method in ("delta", "dfg"):
         fixed["sections"] = {"reg": {"weight_batches": 1}}

@@ -15,7 +15,7 @@ from dfgctl.data.batches import Batches, Images
 from dfgctl.data.views import View
 from dfgctl.ledger import PAPER_READINGS, Readings
 from dfgctl.methods.base import Context, SourceWeights
-from dfgctl.networks import generator
+from dfgctl.networks import discriminator, generator
 from dfgctl.networks.backbones import Backbone, backbone, seeded
 from dfgctl.networks.dropout import StreamDropout
 from dfgctl.networks.generator import Deconv, Shape
@@ -85,6 +85,13 @@ def narrow(
         return network
 
     return replace(full, classifier=vgg_classifier, hidden=12)
+
+
+def narrow_game(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give G and D few filters on LeNet-5, for tests in which they need not learn much."""
+    shape = Shape(16, (Deconv(8, 3, 2), Deconv(6, 3), Deconv(6, 4)))  # 4 -> 9 -> 11 -> 14
+    monkeypatch.setitem(generator.SHAPES, ("lenet5", "block1"), shape)
+    monkeypatch.setattr(discriminator, "WIDTHS", (4, 8, 8))
 
 
 def both(network: Backbone, classes: int, key: int = 1) -> tuple[nn.Module, nn.Module]:

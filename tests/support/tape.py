@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 WAITS = {
     *("_local_scalar_dense", "equal", "nonzero", "masked_select", "_unique2", "unique_dim"),
@@ -38,21 +37,22 @@ class _Recording(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        self._check(func, args, kwargs)
-        known = {_memory(t) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        given = _tensors((args, *kwargs.values()))
+        self._check(func, args, kwargs, given)
+        known = {_memory(t) for t in given}
         result = func(*args, **kwargs)
         kinds = [r.alias_info for r in func._schema.returns]
         if any(kind is not None and not kind.is_write for kind in kinds):
             return result  # a view: where it lies is all that there is to it
         writes = any(kind is not None for kind in kinds)
-        made = [] if writes else [t for t in tree_leaves(result) if isinstance(t, Tensor)]
+        made = [] if writes else _tensors(result)
         for tensor in made:
             if _memory(tensor) not in known:
                 self.own[_memory(tensor)] = tensor
         self.calls.append((func, args, kwargs, made))
         return result
 
-    def _check(self, func: Any, args: Any, kwargs: Any) -> None:
+    def _check(self, func: Any, args: Any, kwargs: Any, given: list[Tensor]) -> None:
         name = func._schema.name.removeprefix("aten::")
         if name in WAITS:
             raise UnrecordableError(f"{name} waits for the device")
@@ -60,14 +60,22 @@ class _Recording(TorchDispatchMode):
             raise UnrecordableError(f"{name} brings a number from the host")
         if torch.Tag.nondeterministic_seeded in func.tags:
             raise UnrecordableError(f"{name} draws from a global random generator")
-        tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
-        devices = {t.device for t in tensors} | {kwargs.get("device") or self.device}
+        devices = {t.device for t in given} | {kwargs.get("device") or self.device}
         if devices != {self.device}:
             raise UnrecordableError(f"{name} moves data between devices")
         if name in ("index", "index_put", "index_put_", "_index_put_impl_") and any(
             t.dtype in (torch.bool, torch.uint8) for t in args[1] if isinstance(t, Tensor)
         ):
             raise UnrecordableError(f"{name} by a mask waits for the device")
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    """Return the tensors among an operator's arguments or results, which nest lists alone."""
+    if isinstance(values, Tensor):
+        return [values]
+    if isinstance(values, (list, tuple)):
+        return [tensor for value in values for tensor in _tensors(value)]
+    return []
 
 
 def _memory(tensor: Tensor) -> int:
@@ -113,8 +121,8 @@ class Tape:
         def replay() -> None:
             self.replayed += 1
             for func, args, kwargs, made in recording.calls:
-                again = [t for t in tree_leaves(func(*args, **kwargs)) if isinstance(t, Tensor)]
-                for tensor, value in zip(made, again if made else [], strict=True):
+                again = func(*args, **kwargs)
+                for tensor, value in zip(made, _tensors(again) if made else [], strict=True):
                     tensor.copy_(value)
             self._end(recording)
 
