@@ -17,7 +17,7 @@ from dfgctl.cli.options import (
 )
 from dfgctl.cli.output import note, reported, write_file
 from dfgctl.cli.table_view import show
-from dfgctl.report.selection import Metric
+from dfgctl.report.selection import Metric, Settings
 from dfgctl.report.tables import TABLES
 
 
@@ -77,6 +77,13 @@ def table(
     source: Annotated[
         str | None,
         typer.Option(help="Only runs from a source, and those of methods that have none."),
+    ] = None,
+    settings: Annotated[
+        Settings | None,
+        typer.Option(
+            help="Only runs at the recipe's own settings (recipe), or at those of --tuned (tuned). "
+            "\\[default: any]"
+        ),
     ] = None,
     published: Annotated[
         bool, typer.Option("--published", help="Set the paper's numbers beside ours, judged.")
@@ -141,7 +148,7 @@ def table(
     every = store.runs(whole=name in tables.WHOLE) if store else []
     loaded = templates.recipes_of(every, dataset or ())
     references = name in tables.WITH_REFERENCES
-    filters = Filters(tuple(dataset or ()), majority, protocol, source, references)
+    filters = Filters(tuple(dataset or ()), majority, protocol, source, references, settings)
     runs = filters.passed(every, needed)
     for text in filters.left_out(runs) if needed else ():
         note(text)

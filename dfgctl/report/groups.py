@@ -13,11 +13,18 @@ from dfgctl.departures import departures, exact
 from dfgctl.fragments import search_of
 from dfgctl.recipe import Recipe
 from dfgctl.records import AS_IS, Run, RunSpec
+from dfgctl.report.selection import Settings
 from dfgctl.templates import recipe_of
 
 BALANCED = "1:1"
 MAJORITY = re.compile(r"\d+ majority class(es)?")
 """The note that says how many majority classes a row has."""
+
+TASK = re.compile(MAJORITY.pattern + r"|protocol \S+|network \S+")
+"""The notes that say what is trained, rather than with which settings."""
+
+TUNED = re.compile(r"tuned \([\d,]+ trials?\)|found \w+")
+"""The notes of runs whose settings a search has found."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,13 @@ class Row:
     def is_recipe(self) -> bool:
         """Say whether the runs have the recipe's own settings."""
         return not self.notes
+
+    def settings_from(self) -> Settings | None:
+        """Return where the runs' settings come from; None if any was set by hand."""
+        notes = [note for note in self.notes if not TASK.fullmatch(note)]
+        if not notes:
+            return Settings.recipe
+        return Settings.tuned if all(TUNED.fullmatch(note) for note in notes) else None
 
     def settings(self, others: Sequence["Row"]) -> list[str]:
         """Say which source it has, where it departs from its recipe, and what else tells it apart.

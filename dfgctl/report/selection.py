@@ -1,5 +1,5 @@
 """Which of a run's numbers is reported: a metric, and of accuracies the last, the best, or the
-validated one (F14).
+validated one (F14); and by which settings runs are chosen.
 """
 
 import math
@@ -27,6 +27,13 @@ class Metric(StrEnum):
     gmean = "gmean"
     minority = "minority"
     majority = "majority"
+
+
+class Settings(StrEnum):
+    """Where the settings of a run come from."""
+
+    recipe = "recipe"
+    tuned = "tuned"
 
 
 BEST_MARK = "‡"

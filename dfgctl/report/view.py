@@ -10,7 +10,8 @@ from dfgctl.ledger import PROTOCOLS
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report.commands import command_for
-from dfgctl.report.selection import Metric, Select
+from dfgctl.report.groups import each_row, row_of
+from dfgctl.report.selection import Metric, Select, Settings
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Filters:
         protocol: of this protocol.
         source: from this source, or of a method that has none.
         references: whether balanced runs pass, however many majority classes are asked for.
+        settings: whose settings are the recipe's own, or those of ``--tuned``.
     """
 
     datasets: Sequence[str] = ()
@@ -30,6 +32,7 @@ class Filters:
     protocol: str | None = None
     source: str | None = None
     references: bool = False
+    settings: Settings | None = None
 
     def passed(self, runs: Sequence[Run], required: bool = True) -> list[Run]:
         """Return the runs that pass.
@@ -48,7 +51,7 @@ class Filters:
         sources = {run.spec.source for run in runs if run.spec.source is not None}
         if self.source is not None and sources and self.source not in sources:
             raise UnknownNameError("source with runs", self.source, sources)
-        found = [run for run in runs if self._passes(run)]
+        found = self._with_settings([run for run in runs if self._passes(run)])
         # Runs of a method without a source pass, but alone they are not what was asked for.
         missed = self.source is not None and all(run.spec.source is None for run in found)
         if required and (missed or not found):
@@ -83,13 +86,21 @@ class Filters:
             and (self.source is None or spec.source in (None, self.source))
         )
 
+    def _with_settings(self, runs: list[Run]) -> list[Run]:
+        if self.settings is None:
+            return runs
+        recipes = templates.recipes_of(runs)
+        made = each_row(runs, lambda run: row_of(run, recipes[run.spec.dataset]))
+        return [run for run, row in made if row.settings_from() is self.settings]
+
     def _command(self, runs: Sequence[Run]) -> str:
         """Return a command that trains runs which pass."""
         name = self.datasets[0] if self.datasets else "digits"
         recipe = templates.recipes_of(runs, [name])[name]
-        return command_for(
+        command = command_for(
             recipe, majority=self.majority, protocol=self.protocol, source=self.source
         )
+        return command + " --tuned" * (self.settings is Settings.tuned)
 
     def _named(self) -> str:
         parts = []
@@ -100,6 +111,10 @@ class Filters:
             parts.append(f"the protocol {self.protocol}")
         if self.source is not None:
             parts.append(f"the source {self.source}")
+        if self.settings is Settings.recipe:
+            parts.append("the recipe's settings")
+        elif self.settings is Settings.tuned:
+            parts.append("tuned settings")
         return f" with {' and '.join(parts)}" if parts else ""
 
 

@@ -23,6 +23,8 @@ from dfgctl.report.commands import command as command_of
 from dfgctl.report.commands import settings_of
 from dfgctl.report.footnotes import footnotes
 from dfgctl.report.groups import rows
+from dfgctl.report.selection import Settings
+from dfgctl.report.view import Filters
 from dfgctl.tuning.outcome import Outcome, Tried
 from dfgctl.tuning.pairs import tuning_pairs
 from dfgctl.tuning.tasks import command, tasks, use
@@ -196,6 +198,8 @@ def test_rows_never_mix_what_was_found_and_what_was_not(write: Write, tmp_path: 
     found = rows([*first, *own], {"digits": recipes.load("digits")})
     assert [row.notes for row in found] == [(), ("tuned (8 trials)",)]
     assert list(found.values()) == [own, first]
+    for settings, runs_of in ((Settings.recipe, own), (Settings.tuned, first)):
+        assert Filters(settings=settings).passed([*first, *own]) == runs_of
     write("original", {"original.lr": 0.02}, trials=9)
     write("balanced", {"balanced.lr": 0.003})
     later = runs("original", "balanced")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from dfgctl.errors import InputError, NothingToShowError, UnknownNameError
+from dfgctl.report.selection import Settings
 from dfgctl.report.view import Filters
 
 
@@ -20,6 +21,8 @@ from dfgctl.report.view import Filters
         (Filters(majority=0), "with no majority classes", "digits --imbalance 1:1"),
         (Filters(protocol="released"), "with the protocol released", "--protocol released"),
         (Filters(("svhn",), source="mnist"), "with the source mnist", "svhn --source mnist"),
+        (Filters(settings=Settings.recipe), "with the recipe's settings", "dfgctl run digits"),
+        (Filters(settings=Settings.tuned), "with tuned settings", "dfgctl run digits --tuned"),
     ],
 )
 def test_the_command_trains_what_is_missing(filters: Filters, says: str, command: str) -> None:
@@ -46,3 +49,12 @@ def test_runs_without_a_source_alone_are_not_what_was_asked_for(make_run: Any) -
     assert Filters(source="glyphs").passed(runs) == runs
     with pytest.raises(InputError, match="no runs of svhn with the source glyphs"):
         Filters(("svhn",), source="glyphs").passed(runs)
+
+
+def test_runs_whose_settings_were_set_by_hand_are_neither_the_recipes_nor_tuned(
+    make_run: Any,
+) -> None:
+    own = [make_run(), make_run("original"), make_run(majority=8), make_run(protocol="released")]
+    by_hand = [make_run(changed={"dfg.rho": 0.5}), make_run(steps=7), make_run(validation=0.2)]
+    assert Filters(settings=Settings.recipe).passed([*by_hand, *own]) == own
+    assert Filters(settings=Settings.tuned).passed([*by_hand, *own], required=False) == []
