@@ -65,3 +65,30 @@ def test_runs_were_trained_by_this_version_of_results_from_a_clean_tree(file: Pa
     assert {entry["dirty"] for entry in made_by} == {False}
     runs = [line["data"] for line in lines if line["kind"] == "run"]
     assert {run["status"] for run in runs} == {"finished"}
+
+
+def what(run: dict[str, Any]) -> str:
+    """Say what a run trains, beside its data and source network."""
+    names = ("method", "source", "protocol", "ratio", "combination", "seed", "steps", "settings")
+    return json.dumps({name: run[name] for name in names}, sort_keys=True)
+
+
+@pytest.mark.parametrize("dataset", ["digits", pytest.param("fmnist", marks=pytest.mark.data)])
+def test_every_run_that_is_kept_is_one_that_train_txt_names(
+    dataset: str,
+    cli: Callable[..., Any],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    data = () if dataset == "digits" else ("--data-dir", request.getfixturevalue("real_data"))
+    shutil.copytree(PAPER / "tuned", tmp_path / "tuned")
+    named = set()
+    for line in (PAPER / "train.txt").read_text().splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:2] == ["run", dataset]:
+            plan = cli(*words, *data, "--dry-run", "--json", "--registry", tmp_path / "r.sqlite")
+            assert plan.code == 0, plan.err
+            named |= {what(run) for run in plan.json}
+    export = (PAPER / "runs" / f"{dataset}.jsonl").read_text().splitlines()
+    runs = [line["data"] for line in map(json.loads, export) if line["kind"] == "run"]
+    assert {what(run["spec"]) for run in runs} <= named
