@@ -25,6 +25,9 @@ from dfgctl.seeding import key as seeding_key
 NETWORK_SWITCHES = ("F09", "F27")
 """Switches that change the network itself, and so the source's network too."""
 
+SHAPE_SWITCHES = ("F09",)
+"""Those of them that change its weights, so that a file of weights is of one reading."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -148,15 +151,19 @@ def source_of(
         weights: SHA-256 of that file.
     """
     backbone = variant.recipe.backbone
-    if weights is not None:
-        return SourceSpec(f"file:{weights[:10]}", backbone, weights, {}, weights)
-    assert source is not None
-    pretraining = variant.recipe.source
-    settings: dict[str, Any] = pretraining.identifying() if pretraining else {}
     released = [i for i in NETWORK_SWITCHES if i in variant.readings]
     touching = [i for i in released if backbone in ledger.SWITCHES[i].backbones]
+    if weights is not None:
+        touching = [i for i in touching if i in SHAPE_SWITCHES]
+        settings: dict[str, Any] = {}
+    else:
+        pretraining = variant.recipe.source
+        settings = pretraining.identifying() if pretraining else {}
     if touching:
         settings["fidelity"] = dict.fromkeys(touching, ledger.RELEASED)
+    if weights is not None:
+        return SourceSpec(f"file:{weights[:10]}", backbone, weights, settings, weights)
+    assert source is not None
     return SourceSpec(source.name, backbone, source.digest, settings)
 
 

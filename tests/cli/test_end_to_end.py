@@ -154,6 +154,20 @@ def test_a_dry_run_with_weights_writes_nothing(cli: Cli, tmp_path: Path) -> None
     assert [f.name for f in tmp_path.iterdir()] == ["w.safetensors"]
 
 
+def test_weights_of_the_released_reading_serve_as_a_source_in_it(cli: Cli, tmp_path: Path) -> None:
+    short = ("run", "digits", "--repeats", "1", "--steps", "2", "--device", "cpu", "--json")
+    released = ("--set", "fidelity.F09=released")
+    (first,) = cli(*short, "--method", "original", *released).json
+    file = tmp_path / "results" / "weights" / f"{first['id']}.1.safetensors"
+    words = ("--method", "finetune", "--source-weights", file)
+    second = cli(*short, *words, *released)
+    assert second.code == 0, second.err
+    assert second.json[0]["status"] == "finished"
+    refused = cli(*short, *words)
+    assert refused.code == 2
+    assert "holds no weights of lenet5" in refused.err
+
+
 def test_a_dry_run_plans_what_a_run_does(cli: Cli, trained: Any, sql: Any) -> None:
     plan = cli(*trained.plain_command, "--dry-run", "--json").json
     assert [r["id"] for r in plan] == [r["id"] for r in trained.plain.json]
