@@ -151,19 +151,18 @@ def source_of(
         weights: SHA-256 of that file.
     """
     backbone = variant.recipe.backbone
-    released = [i for i in NETWORK_SWITCHES if i in variant.readings]
-    touching = [i for i in released if backbone in ledger.SWITCHES[i].backbones]
-    if weights is not None:
-        touching = [i for i in touching if i in SHAPE_SWITCHES]
-        settings: dict[str, Any] = {}
-    else:
-        pretraining = variant.recipe.source
-        settings = pretraining.identifying() if pretraining else {}
+    switches = NETWORK_SWITCHES if weights is None else SHAPE_SWITCHES
+    touching = [
+        i for i in switches if i in variant.readings and backbone in ledger.SWITCHES[i].backbones
+    ]
+    settings: dict[str, Any] = {}
     if touching:
         settings["fidelity"] = dict.fromkeys(touching, ledger.RELEASED)
     if weights is not None:
         return SourceSpec(f"file:{weights[:10]}", backbone, weights, settings, weights)
     assert source is not None
+    if variant.recipe.source:
+        settings |= variant.recipe.source.identifying()
     return SourceSpec(source.name, backbone, source.digest, settings)
 
 

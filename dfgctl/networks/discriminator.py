@@ -8,7 +8,7 @@ from dfgctl.ledger import PAPER_READINGS, Readings
 from dfgctl.networks.generator import SHAPES, initialise, sizes, slope
 
 WIDTHS = (32, 64, 128)
-"""Filters of the three convolutions."""
+"""Filters of the three convolutions (Tables A2, A4 and A6)."""
 
 
 class Discriminator(nn.Module):

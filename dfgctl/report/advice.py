@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dfgctl.records import Run
 from dfgctl.report.cards import method_titles, title_of
-from dfgctl.report.groups import Row, rows
+from dfgctl.report.groups import TUNED, Row, rows
 from dfgctl.report.names import listed, seconds_text
 from dfgctl.report.pairing import Paired, holm, pair
 from dfgctl.report.remake import Pair
@@ -19,9 +19,6 @@ LEVEL = 0.05
 
 ENOUGH = 10
 """Repeats that are asked for where fewer tell nothing apart."""
-
-TUNED = "tuned"
-"""How the note of a row begins whose settings were searched for, which is a row to use as well."""
 
 ACCURACIES = {
     Select.last: "test accuracy after the last step",
@@ -211,7 +208,7 @@ def advice(view: View) -> Advice:
 
 
 def _is_usual(row: Row) -> bool:
-    return all(note.startswith(TUNED) for note in row.notes)
+    return all(TUNED.fullmatch(note) for note in row.notes)
 
 
 def _choice(row: Row, members: Sequence[Run], view: View) -> Choice | None:

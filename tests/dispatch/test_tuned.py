@@ -208,6 +208,7 @@ def test_rows_never_mix_what_was_found_and_what_was_not(write: Write, tmp_path: 
     assert {"tuned (8 trials)", "tuned (9 trials)"} <= notes
     assert sum(note.startswith("found ") for note in notes) == 2  # of balanced, both of 8 trials
     assert len(found) == 4
+    assert {row.settings_from() for row in found} == {Settings.tuned}
     assert not any("=" in note for note in notes)
 
 
