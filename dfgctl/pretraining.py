@@ -13,9 +13,11 @@ from dfgctl.data.arrays import ImageArrays
 from dfgctl.data.batches import Batches, Images, scaled
 from dfgctl.data.views import VIEWS
 from dfgctl.errors import InputError
+from dfgctl.ledger import PROTOCOLS, SWITCHES, readings
 from dfgctl.losses import cross_entropy
 from dfgctl.methods.base import Context, Schedule, SourceWeights, optimizer, random_networks
-from dfgctl.networks.backbones import Backbone
+from dfgctl.networks.backbones import Backbone, State
+from dfgctl.networks.backbones import backbone as backbone_of
 from dfgctl.networks.weights import divided, read
 from dfgctl.numerics import numerics
 from dfgctl.pack import Replicated, descend
@@ -107,12 +109,29 @@ def read_weights(path: Path, backbone: Backbone) -> SourceWeights:
     """Read a network's weights from a file, with dfgctl's names or torchvision's.
 
     Raises:
-        InputError: the file cannot be read, or is not of this backbone.
+        InputError: the file cannot be read, or is not of this backbone in this reading.
     """
-    found = divided(read(path), backbone)
+    state = read(path)
+    found = divided(state, backbone)
     if found is None:
+        if reading := _other_reading(state, backbone):
+            raise InputError(
+                f"{path} holds weights of {backbone.name} in the other reading of F09: add "
+                f"--set fidelity.F09={reading}."
+            )
         raise InputError(f"{path} holds no weights of {backbone.name}: name a file that does.")
     return SourceWeights(*found)
+
+
+def _other_reading(state: State, backbone: Backbone) -> str | None:
+    """Return the reading of F09 in which weights are a backbone's, if that is all that differs."""
+    if backbone.name not in SWITCHES["F09"].backbones:
+        return None
+    for reading in PROTOCOLS:
+        other = backbone_of(backbone.name, readings=readings(reading, {}))
+        if divided(state, other) is not None:
+            return reading
+    return None
 
 
 def split_at(source: SourceWeights, backbone: Backbone) -> SourceWeights:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from dfgctl import ledger
 from dfgctl.data.arrays import ImageArrays
 from dfgctl.errors import InputError
 from dfgctl.networks.backbones import backbone
@@ -134,3 +135,16 @@ def test_weights_of_other_networks_are_refused(
     with pytest.raises(InputError, match="holds no weights of lenet5") as error:
         read_weights(file, LENET5)
     assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize(("given", "asked"), [("paper", "released"), ("released", "paper")])
+def test_weights_of_the_other_reading_are_refused_with_what_makes_them_fit(
+    tmp_path: Path, given: str, asked: str
+) -> None:
+    file = tmp_path / "weights.safetensors"
+    networks = {r: backbone("lenet5", readings=ledger.readings(r, {})) for r in (given, asked)}
+    state = {n: torch.zeros(shape) for n, shape in networks[given].expected(10).items()}
+    save_file(state, file)
+    assert read_weights(file, networks[given]).state.keys() == state.keys()
+    with pytest.raises(InputError, match=f"--set fidelity.F09={given}"):
+        read_weights(file, networks[asked])

@@ -165,7 +165,8 @@ def test_weights_of_the_released_reading_serve_as_a_source_in_it(cli: Cli, tmp_p
     assert second.json[0]["status"] == "finished"
     refused = cli(*short, *words)
     assert refused.code == 2
-    assert "holds no weights of lenet5" in refused.err
+    assert "in the other reading of F09" in refused.err
+    assert "--set fidelity.F09=released" in refused.err
 
 
 def test_a_dry_run_plans_what_a_run_does(cli: Cli, trained: Any, sql: Any) -> None:
