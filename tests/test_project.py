@@ -49,6 +49,26 @@ def test_readme_names_the_two_commands_and_only_commands_that_there_are():
     assert set(re.findall(r"\$ dfgctl runs ([a-z]+)", text)) == set(commands["runs"].commands)
 
 
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", ["README.md", "results/README.md"])
+def test_links_within_the_project_lead_somewhere(page):
+    file = ROOT / page
+    links = re.findall(r"\]\(([^)]+)\)", file.read_text())
+    assert links
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if ":" in path:
+            continue
+        target = file.parent / path if path else file
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target.read_text()), anchor
+
+
 def test_readme_shows_the_method_of_ones_own_that_the_tests_train():
     shown = (ROOT / "README.md").read_text()
     own = (ROOT / "tests" / "support" / "own_method.py").read_text()
