@@ -52,6 +52,10 @@ class Match:
         real_accuracy: real features that it classifies rightly.
         neighbour: generated features whose nearest real one has the class asked for.
         real_neighbour: real features whose nearest other real one has their class.
+        floor: the least number of a real feature, where generated ones go below it: real ones come
+            out of a ReLU, and that alone could tell them apart. None where they do not.
+        floored_told_apart: ``told_apart`` with generated features raised to the floor.
+        floored_neighbour: ``neighbour`` likewise.
     """
 
     told_apart: float
@@ -61,6 +65,9 @@ class Match:
     real_accuracy: float
     neighbour: float
     real_neighbour: float
+    floor: float | None
+    floored_told_apart: float
+    floored_neighbour: float
 
 
 def check(features: Features) -> None:
@@ -108,17 +115,29 @@ def match(features: Features) -> Match:
         )
         return found
 
-    both = np.concatenate([features.real, features.generated])
-    is_real = np.arange(2 * count) < count
-    told = is_real[nearest(both, None)] == is_real
+    def told(generated: NDArray[np.float32]) -> NDArray[np.bool_]:
+        both = np.concatenate([features.real, generated])
+        is_real = np.arange(2 * count) < count
+        right: NDArray[np.bool_] = is_real[nearest(both, None)] == is_real
+        return right
+
+    def neighbour(generated: NDArray[np.float32]) -> float:
+        return float((labels[nearest(features.real, generated)] == labels).mean())
+
+    right = told(features.generated)
+    floor = features.real.min()
+    floored = np.maximum(features.generated, floor)
     return Match(
-        told_apart=float(told.mean()),
-        real_told=float(told[:count].mean()),
-        generated_told=float(told[count:].mean()),
+        told_apart=float(right.mean()),
+        real_told=float(right[:count].mean()),
+        generated_told=float(right[count:].mean()),
         consistent=float((features.generated_predicted == labels).mean()),
         real_accuracy=float((features.real_predicted == labels).mean()),
-        neighbour=float((labels[nearest(features.real, features.generated)] == labels).mean()),
+        neighbour=neighbour(features.generated),
         real_neighbour=float((labels[nearest(features.real, None)] == labels).mean()),
+        floor=float(floor) if (features.generated < floor).any() else None,
+        floored_told_apart=float(told(floored).mean()),
+        floored_neighbour=neighbour(floored),
     )
 
 
@@ -130,7 +149,7 @@ def percent(share: float) -> str:
 def sentences(match: Match, features: Features) -> list[str]:
     """Say in words how well they match."""
     count = len(features.labels)
-    return [
+    said = [
         f"{count:,} real ({features.pictures} pictures) and {count:,} generated features, "
         f"{features.layer}.",
         f"Told apart by the nearest neighbour (leave one out): {percent(match.told_apart)} "
@@ -141,3 +160,10 @@ def sentences(match: Match, features: Features) -> list[str]:
         f"Class as asked for, by the nearest real feature: {percent(match.neighbour)}; real ones "
         f"among themselves {percent(match.real_neighbour)}.",
     ]
+    if match.floor is not None:
+        said.append(
+            f"With generated numbers below {match.floor:.3g}, the least real one, raised to it: "
+            f"told apart {percent(match.floored_told_apart)}, class as asked for by the nearest "
+            f"real feature {percent(match.floored_neighbour)}."
+        )
+    return said

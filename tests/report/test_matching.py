@@ -71,6 +71,21 @@ def test_one_kind_alone_may_be_told(make_run: Any) -> None:
     assert found.told_apart == 0.75
 
 
+def test_generated_features_are_raised_to_the_least_real_one(make_run: Any) -> None:
+    # Raised to 0, the first two lie on the real 0, and so each on the other.
+    features = line(make_run, [0, 1, 2, 3.5], [-5.0, -4.0, 2.1, 3.4], [0, 0, 1, 1])
+    found = match(features)
+    assert found.floor == 0
+    assert found.neighbour == found.floored_neighbour == 1
+    assert found.told_apart == 0.5
+    raised = match(line(make_run, [0, 1, 2, 3.5], [0, 0, 2.1, 3.4], [0, 0, 1, 1]))
+    assert found.floored_told_apart == raised.told_apart
+    assert raised.floor is None
+    said = " ".join(sentences(found, features))
+    assert "below 0, the least real one, raised to it: told apart" in said
+    assert not any("raised" in line for line in sentences(raised, features))
+
+
 def test_the_numbers_are_said(make_run: Any) -> None:
     features = line(make_run, [0, 1, 2, 3.5], [100, 101, 102, 103.5], [0, 0, 1, 1])
     said = " ".join(sentences(match(features), features))
