@@ -35,6 +35,7 @@ def final_metrics(
     eval_seconds: float,
     validated: tuple[float, int] | None = None,
     unseen: float | None = None,
+    source_weights: str | None = None,
 ) -> Metrics:
     """Compute a finished run's metrics.
 
@@ -46,6 +47,7 @@ def final_metrics(
         eval_seconds: time in evaluations.
         validated: test accuracy at the step that the validation share chooses, and that step.
         unseen: test accuracy on the images that the source network was never trained on.
+        source_weights: fingerprint of the source network's weights.
     """
     matrix = np.asarray(confusion, dtype=np.float64)
     recall = recalls(matrix)
@@ -69,4 +71,5 @@ def final_metrics(
         accuracy_val=validated[0] if validated else None,
         val_step=validated[1] if validated else None,
         accuracy_unseen=unseen,
+        source_weights=source_weights,
     )

@@ -153,6 +153,8 @@ class Metrics:
         accuracy_val: test accuracy at ``val_step``; None without a validation share.
         val_step: the earliest step of the highest balanced accuracy on that share; None likewise.
         accuracy_unseen: test accuracy on images new to the source network; None if all are.
+        source_weights: fingerprint of the source network's weights that it started from; None
+            without one, and for runs from before it was kept.
     """
 
     accuracy_last: float
@@ -170,6 +172,7 @@ class Metrics:
     accuracy_val: float | None = None
     val_step: int | None = None
     accuracy_unseen: float | None = None
+    source_weights: str | None = None
 
 
 @dataclass(frozen=True)

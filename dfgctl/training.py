@@ -131,6 +131,7 @@ class Trainer:
         self.readings = readings_of(first)
         view = VIEWS[first.backbone]
         self.backbone = backbone_of(first)
+        self.source_weights = source.fingerprint() if source else None
 
         keys = tuple(seeding.run_key(spec.seed, spec.combination) for spec in specs)
         self.pairs = [
@@ -289,6 +290,7 @@ class Trainer:
                     *tally.seconds_of(r),
                     tally.chosen[r][1:] if r in tally.chosen else None,
                     unseen[r] if unseen else None,
+                    self.source_weights,
                 )
                 for r in left
             },

@@ -229,6 +229,19 @@ def test_where_all_or_none_are_seen_there_is_no_unseen_accuracy(digits, seen):
     assert done.metrics[0].accuracy_unseen is None
 
 
+def test_a_run_says_which_source_weights_it_started_from(digits, source):
+    made, other = spec("finetune"), {n: t.clone() for n, t in source.state.items()}
+    assert SourceWeights(other, 10).fingerprint() == source.fingerprint()
+    other["E.conv.bias"][0] += 1e-6
+    done = [run([made], digits, s)[-1] for s in (source, SourceWeights(other, 10))]
+    found = [one.metrics[0].source_weights for one in done if isinstance(one, Done)]
+    assert found[0] == source.fingerprint()
+    assert found[1] != found[0]
+    plain = run([spec()], digits)[-1]
+    assert isinstance(plain, Done)
+    assert plain.metrics[0].source_weights is None
+
+
 ROUGH = {"numerics": {"precision": "bf16"}}
 
 

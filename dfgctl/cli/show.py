@@ -42,7 +42,7 @@ def print_run(
         ("Data set", f"{spec.dataset}, {spec.ratio}, {majority}"),
         ("Images a class", ", ".join(map(str, run.class_counts))),
         ("Method", f"{spec.method} on {spec.backbone}, protocol {spec.protocol}"),
-        ("Source", spec.source or "none: random weights"),
+        ("Source", _source(run)),
         ("Seed", str(spec.seed)),
         ("Steps", f"{spec.steps:,}, evaluated every {spec.eval_every:,}"),
     ]
@@ -111,6 +111,14 @@ def print_run(
         _print_attempt(console, attempt, newest=attempt is attempts[-1])
     console.print("\nRemake it with:", style="bold")
     console.print(command, markup=False, soft_wrap=True)
+
+
+def _source(run: "Run") -> str:
+    """Name the source, with the fingerprint of the weights that the run started from."""
+    if run.spec.source is None:
+        return "none: random weights"
+    weights = run.metrics.source_weights if run.metrics else None
+    return f"{run.spec.source}, weights {weights}" if weights else run.spec.source
 
 
 def _listed(values: "Mapping[str, Any]") -> str:

@@ -27,8 +27,32 @@ def footnotes(
         of_dataset[run.spec.dataset].append(run)
     for name, recipe in recipes.items():
         own = of_dataset[name]
-        notes += [note for note in (_few_images(own), _tuning(own, recipe)) if note]
+        kinds = (_few_images(own), _tuning(own, recipe), several_sources(own))
+        notes += [note for note in kinds if note]
     return tuple(notes)
+
+
+def several_sources(runs: Sequence[Run]) -> str | None:
+    """Say where runs of a data set share a source network in name alone.
+
+    A source network is trained on each machine that has none, and rounding makes another of it.
+
+    Args:
+        runs: the runs of one data set.
+    """
+    weights: dict[str, set[str]] = {}
+    for run in runs:
+        identity = run.spec.source_identity
+        if identity and run.metrics and run.metrics.source_weights:
+            weights.setdefault(identity, set()).add(run.metrics.source_weights)
+    most = max(map(len, weights.values()), default=0)
+    if most < 2:
+        return None
+    return (
+        f"{title_of(runs[0])}: runs from one source started from {most} networks, trained apart "
+        "with the same settings (dfgctl runs compare shows which): a part of their differences is "
+        "those networks'."
+    )
 
 
 def without_source(title: str, unseen: Mapping[str, Mapping[str, Summary]]) -> str | None:

@@ -9,6 +9,7 @@ from dfgctl.recipe import Recipe
 from dfgctl.records import Run
 from dfgctl.report import published
 from dfgctl.report.cards import method_titles, title_of
+from dfgctl.report.footnotes import several_sources
 from dfgctl.report.pairing import Paired
 from dfgctl.report.readings import Comparison, comparisons, reading
 from dfgctl.report.remake import command
@@ -163,6 +164,10 @@ def _notes(
     for switch in sorted(singles):
         entry = SWITCHES[switch]
         notes.append(f"{switch}, {entry.what}. Paper: {entry.paper}. Released: {entry.released}.")
+    runs: dict[str, list[Run]] = {}
+    for c in found:
+        runs.setdefault(c.other[0].spec.dataset, []).extend((*c.paper, *c.other))
+    notes += [note for own in runs.values() if (note := several_sources(own))]
     if any(c.shortened for c in found):
         notes.append("† Shortened with --steps: not what the recipe trains.")
     apart = {c.other[0].spec.group(): c for c in found if c.difference is None and all(c.means)}

@@ -1,0 +1,25 @@
+"""What is said below tables of runs as a whole."""
+
+from typing import Any
+
+from dfgctl.report.footnotes import several_sources
+
+
+def test_source_networks_that_share_a_name_alone_are_told(make_run: Any) -> None:
+    def runs(*weights: str | None) -> list[Any]:
+        return [
+            make_run("dfg", 0.9, metrics={"source_weights": w}, seed=i)
+            for i, w in enumerate(weights)
+        ]
+
+    said = several_sources(runs("a" * 16, "b" * 16, "a" * 16, None))
+    assert said is not None
+    assert "Digits: runs from one source started from 2 networks" in said
+    assert several_sources(runs("a" * 16, "a" * 16, None)) is None
+    assert several_sources([make_run("original", 0.9), make_run("dfg", None)]) is None
+
+
+def test_other_sources_have_other_networks_anyway(make_run: Any) -> None:
+    one = make_run("dfg", 0.9, metrics={"source_weights": "a" * 16})
+    other = make_run("dfg", 0.9, metrics={"source_weights": "b" * 16}, source_identity="6" * 64)
+    assert several_sources([one, other]) is None
