@@ -19,6 +19,7 @@ from dfgctl.events import Done, Evaluated, Event, Kept, Noted, Stepped
 from dfgctl.ledger import readings_of
 from dfgctl.lookup import backbone_of, method_of, sections_of, source_backbone_of
 from dfgctl.methods.base import Context, SourceWeights
+from dfgctl.networks.weights import fingerprint
 from dfgctl.numerics import check_precision, numerics
 from dfgctl.pretraining import split_at
 from dfgctl.records import Measurement, RunSpec
@@ -131,7 +132,7 @@ class Trainer:
         self.readings = readings_of(first)
         view = VIEWS[first.backbone]
         self.backbone = backbone_of(first)
-        self.source_weights = source.fingerprint() if source else None
+        self.source_weights = fingerprint(source.state) if source else None
 
         keys = tuple(seeding.run_key(spec.seed, spec.combination) for spec in specs)
         self.pairs = [

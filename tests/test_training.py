@@ -13,6 +13,7 @@ from dfgctl.errors import InputError
 from dfgctl.events import Done, Evaluated, Event, Stepped
 from dfgctl.methods.base import SourceWeights
 from dfgctl.networks.backbones import backbone, seeded
+from dfgctl.networks.weights import fingerprint
 from dfgctl.records import Measurement, RunSpec
 from dfgctl.training import Trainer, train
 
@@ -231,11 +232,11 @@ def test_where_all_or_none_are_seen_there_is_no_unseen_accuracy(digits, seen):
 
 def test_a_run_says_which_source_weights_it_started_from(digits, source):
     made, other = spec("finetune"), {n: t.clone() for n, t in source.state.items()}
-    assert SourceWeights(other, 10).fingerprint() == source.fingerprint()
+    assert fingerprint(other) == fingerprint(source.state)
     other["E.conv.bias"][0] += 1e-6
     done = [run([made], digits, s)[-1] for s in (source, SourceWeights(other, 10))]
     found = [one.metrics[0].source_weights for one in done if isinstance(one, Done)]
-    assert found[0] == source.fingerprint()
+    assert found[0] == fingerprint(source.state)
     assert found[1] != found[0]
     plain = run([spec()], digits)[-1]
     assert isinstance(plain, Done)

@@ -1,6 +1,5 @@
 """What every method is given, what it must do, and the networks that methods start from."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,14 +27,6 @@ class SourceWeights:
 
     state: Mapping[str, Tensor]
     classes: int
-
-    def fingerprint(self) -> str:
-        """Return the first 16 hexadecimal digits of the SHA-256 of names, shapes and numbers."""
-        found = hashlib.sha256()
-        for name, tensor in sorted(self.state.items()):
-            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            found.update(tensor.cpu().contiguous().numpy().tobytes())
-        return found.hexdigest()[:16]
 
     def part(self, part: str) -> dict[str, Tensor]:
         """Return the parameters of ``E`` or ``C``."""

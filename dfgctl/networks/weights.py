@@ -1,6 +1,7 @@
 """Weights as they lie in files: read, named as E's and C's, and divided anew for another split."""
 
 import contextlib
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -46,6 +47,15 @@ def read(path: Path) -> dict[str, Tensor]:
             f"{path} cannot be read as weights ({reason}): name a state dict, as torchvision's "
             "files are, or a file of safetensors."
         ) from error
+
+
+def fingerprint(state: Mapping[str, Tensor]) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of names, shapes and numbers."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def divided(
