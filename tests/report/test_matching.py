@@ -86,6 +86,17 @@ def test_generated_features_are_raised_to_the_least_real_one(make_run: Any) -> N
     assert not any("raised" in line for line in sentences(raised, features))
 
 
+def test_what_only_a_relu_tells_apart_is_not_told_once_it_is_gone(make_run: Any) -> None:
+    low = line(make_run, [0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 2])
+    real = np.array([[0, 0.1], [0, 0.7], [9, 9], [9, 8]], dtype=np.float32)
+    generated = np.array([[-5, 0.3], [-5, 0.6], [9, 20], [9, 21]], dtype=np.float32)
+    found = match(replace(low, real=real, generated=generated))
+    assert found.told_apart == 1
+    # Raised to x = 0, 0.3 lies nearest to the real 0.1 and 0.6 to 0.7, and the other way about.
+    assert found.floored_told_apart == 0.5
+    assert found.neighbour == found.floored_neighbour == 1
+
+
 def test_the_numbers_are_said(make_run: Any) -> None:
     features = line(make_run, [0, 1, 2, 3.5], [100, 101, 102, 103.5], [0, 0, 1, 1])
     said = " ".join(sentences(match(features), features))
