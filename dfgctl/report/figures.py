@@ -94,6 +94,11 @@ def _look(contender: str) -> tuple[str, str]:
     return colour, THIN[marker] if init else marker
 
 
+def edge(marker: str) -> dict[str, Any]:
+    """Return a marker's size and the width of its lines, in points, as plot takes them."""
+    return {"markersize": 7, "markeredgewidth": 1.6 if marker in THIN.values() else 1}
+
+
 def check_file(file: Path) -> None:
     """Check that a figure can be saved under a name.
 

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from math import exp, log, log10, sqrt
+from math import log10, sqrt
 from typing import TYPE_CHECKING, Any
 
 from dfgctl.report.advice import advice
 from dfgctl.report.captions import with_caption
 from dfgctl.report.choosing import Chosen
-from dfgctl.report.figures import STYLE, THIN, Drawn, looks
+from dfgctl.report.cost_axis import beside, limits, moved
+from dfgctl.report.figures import STYLE, Drawn, edge, looks
 from dfgctl.report.fronts import Cost, Point, chosen_panels
+from dfgctl.report.keys import MOST_NAMED, key_points
+from dfgctl.report.keys import WIDTH as KEY_WIDTH
 from dfgctl.report.labels import name_points
 from dfgctl.report.names import fit, flop_text, listed, seconds_text
 from dfgctl.report.selection import ACCURACIES, TITLES, Metric
@@ -31,9 +34,6 @@ WIDTH, HEIGHT = 5.6, 4.0
 
 LONGEST = 30
 """Letters that a name may have."""
-
-APART = 0.011
-"""Share of an axis between points of nearly the same cost."""
 
 COSTS = {
     Cost.seconds: "training of a run (s)",
@@ -65,8 +65,10 @@ def draw(chosen: Chosen, view: View, cost: Cost = Cost.seconds) -> Drawn:
     columns = min(ACROSS, len(shown))
     high = -(-len(shown) // columns)
     style = looks([p.contender for own in shown.values() for p in own])
+    keyed = any(_is_keyed(own) for own in shown.values())
+    width = (WIDTH + KEY_WIDTH * keyed) * columns + 0.8
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        figure, body = with_caption(WIDTH * columns + 0.8, HEIGHT * high, said, chosen.heading())
+        figure, body = with_caption(width, HEIGHT * high, said, chosen.heading())
         grid = body.subplots(high, columns, squeeze=False).ravel()
         drawn = [
             _panel(axes, own, view.metric, cost, style)
@@ -80,7 +82,17 @@ def draw(chosen: Chosen, view: View, cost: Cost = Cost.seconds) -> Drawn:
         for axes in grid[len(shown) :]:
             axes.set_visible(False)
         for axes, own, (places, lines) in zip(grid, shown.values(), drawn, strict=False):
-            name_points(axes, places, [_name(p, own) for p in own], lines)
+            names = [_name(p, own) for p in own]
+            if _is_keyed(own):
+                texts = [
+                    f"{name}: {_reached(p, view.metric)}, {_took(p, cost)}"
+                    for name, p in zip(names, own, strict=True)
+                ]
+                styles = [style[p.contender] for p in own]
+                heights = [y for _, y in places]
+                key_points(axes, list(zip(heights, texts, styles, strict=True)))
+            else:
+                name_points(axes, places, names, lines)
     ending = "" if cost is Cost.seconds else f"-{cost}"
     ending += "" if view.metric is Metric.accuracy else f"-{view.metric}"
     return Drawn(
@@ -105,7 +117,7 @@ def _panel(
         Where the points are, and the ends of all lines.
     """
     costs = [_cost(point, cost) for point in points]
-    left, right = limits(costs)
+    left, right = limits(costs, named=not _is_keyed(points))
     axes.set_xscale("log")
     axes.set_xlim(left, right)
     places, lines = [], []
@@ -113,13 +125,7 @@ def _panel(
         value = _value(point, metric)
         y, ends = 100 * value.mean, interval_of(value)
         colour, marker = style[point.contender]
-        axes.plot(
-            *(x, y, marker),
-            color=colour,
-            markersize=7,
-            markeredgewidth=1.6 if marker in THIN.values() else 1,
-            zorder=3,
-        )
+        axes.plot(x, y, marker, color=colour, zorder=3, **edge(marker))
         if ends is not None:
             error = [[y - 100 * ends[0]], [100 * ends[1] - y]]
             axes.errorbar(x, y, error, color=colour, elinewidth=1, capsize=2.5, zorder=2)
@@ -146,38 +152,8 @@ def _ticks(axes: Any, cost: Cost, decades: float) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def limits(costs: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of a log axis that leaves room for names."""
-    low, high = min(costs), max(costs)
-    return low / (high / low) ** 0.12 / 1.2, high * (high / low) ** 0.2 * 1.3
-
-
-def beside(costs: Sequence[float], span: float) -> list[float]:
-    """Move points that would cover each other, as their costs are nearly the same, side by side.
-
-    Args:
-        costs: where they are on a log axis, ascending.
-        span: how many times its right end is its left end.
-
-    Returns:
-        Where they are drawn, ascending.
-    """
-    step = APART * log(span)
-    groups: list[list[float]] = []
-    for cost in costs:
-        groups.append([log(cost)])
-        # A wide group never reaches over its neighbours: who costs less stays on the left.
-        while len(groups) > 1 and _spread(groups[-1], step)[0] < (
-            _spread(groups[-2], step)[-1] + step / 2
-        ):
-            groups[-2:] = [groups[-2] + groups[-1]]
-    return [exp(x) for group in groups for x in _spread(group, step)]
-
-
-def _spread(group: Sequence[float], step: float) -> list[float]:
-    """Return places around the middle of a group, a step apart."""
-    middle = sum(group) / len(group)
-    return [middle + step * (i - (len(group) - 1) / 2) for i in range(len(group))]
+def _is_keyed(points: Sequence[Point]) -> bool:
+    return len(points) > MOST_NAMED
 
 
 def interval_of(value: Summary) -> Interval | None:
@@ -203,8 +179,12 @@ def _said(
     bars = "Bars: 95 % intervals of the means (Student's t over runs)"
     alone = any(value.n == 1 for value in values)
     said.append(f"{bars}; a single run has none." if alone else f"{bars}.")
-    if any(_moved([_cost(point, cost) for point in points]) for points in shown.values()):
-        said.append("Points of nearly the same cost are drawn side by side.")
+    if any(
+        moved([_cost(point, cost) for point in points], named=not _is_keyed(points))
+        for points in shown.values()
+    ):
+        exact = ": the key has their costs" if any(map(_is_keyed, shown.values())) else ""
+        said.append(f"Points of nearly the same cost are drawn side by side{exact}.")
     of_row = replace(view, runs=chosen.runs, recipes={chosen.recipe.name: chosen.recipe})
     said += advice(of_row).answers()
     missing = [p.title for points in found.values() for p in points if p.cost(cost) is None]
@@ -215,13 +195,6 @@ def _said(
     else:
         said.append("FLOP are those of convolutions and products of matrices in training steps.")
     return [*said, *chosen.aside()]
-
-
-def _moved(costs: Sequence[float]) -> bool:
-    left, right = limits(costs)
-    return any(
-        abs(x / cost - 1) > 1e-9 for x, cost in zip(beside(costs, right / left), costs, strict=True)
-    )
 
 
 def _data(found: dict[str, list[Point]], metric: Metric) -> "pd.DataFrame":

@@ -15,8 +15,9 @@ from dfgctl.records import Run
 from dfgctl.report import tables
 from dfgctl.report.choosing import choose
 from dfgctl.report.figures import Drawn
-from dfgctl.report.frontier_figure import beside, draw
+from dfgctl.report.frontier_figure import draw
 from dfgctl.report.fronts import Cost, panels
+from dfgctl.report.keys import MOST_NAMED
 from dfgctl.report.names import flop_text
 from dfgctl.report.selection import Metric, Select
 from dfgctl.report.table import Table
@@ -198,7 +199,7 @@ def test_a_figure_of_one_run_and_of_flop(contender: Any) -> None:
     assert crowded(made.figure) == []
 
 
-def test_all_contenders_are_named_without_a_word_on_another(contender: Any) -> None:
+def test_all_contenders_are_listed_in_a_key_the_best_first(contender: Any) -> None:
     runs = []
     for i, name in enumerate(CONTENDERS):
         base, seconds = 0.8 + 0.004 * (i * 7 % 17), (4.0, 4.05, 5.0, 9.0)[i % 4]
@@ -206,26 +207,25 @@ def test_all_contenders_are_named_without_a_word_on_another(contender: Any) -> N
     elsewhere = [replace(r, id=f"{r.id}g", result_device="NVIDIA H100") for r in runs[:8]]
     made = drawn([*runs, *elsewhere])
     assert crowded(made.figure) == []
-    assert [axes.get_title("left") for axes in made.figure.axes] == ["CPU", "NVIDIA H100"]
-    words = {text.get_text() for text in made.figure.axes[0].texts}
-    assert set(CONTENDERS.values()) <= words
-    assert any("side by side" in line for line in made.said)
+    both, few = made.figure.axes
+    assert [axes.get_title("left") for axes in (both, few)] == ["CPU", "NVIDIA H100"]
+    key = both.get_legend()
+    listed = [text.get_text() for text in key.get_texts()]
+    best = next(name for i, name in enumerate(CONTENDERS) if i * 7 % 17 == 16)
+    assert listed[0].startswith(f"{CONTENDERS[best]}: 86.90 %, ")
+    assert {text.partition(":")[0] for text in listed} == set(CONTENDERS.values())
+    drawn_as = {handle.get_marker() + str(handle.get_color()) for handle in key.legend_handles}
+    assert len(drawn_as) == len(CONTENDERS)
+    assert few.get_legend() is None
+    assert any(line.endswith("side by side: the key has their costs.") for line in made.said)
 
 
-def test_points_of_nearly_the_same_cost_are_drawn_side_by_side() -> None:
-    assert beside([1.0, 2.0, 4.0], 10) == pytest.approx([1, 2, 4])
-    one, two, three = beside([2.0, 2.0, 4.0], 10)
-    assert one < 2 < two
-    assert one * two == pytest.approx(4)
-    assert three == pytest.approx(4)
-
-
-def test_points_side_by_side_stay_in_the_order_of_their_costs() -> None:
-    """Seven of one cost take more room than there is to those beside them."""
-    drawn = beside([39.3, 39.3, 40.7, *[43.5] * 7, 45.0, 90.0], 60)
-    assert drawn == sorted(drawn)
-    assert len(set(drawn)) == 12
-    assert drawn[-1] == pytest.approx(90)
+def test_as_many_as_can_be_are_named_where_they_lie(contender: Any) -> None:
+    names = list(CONTENDERS)[:MOST_NAMED]
+    runs = [run for i, name in enumerate(names) for run in contender(name, 4.0 + i, 0.8 + i / 100)]
+    (axes,) = drawn(runs).figure.axes
+    assert axes.get_legend() is None
+    assert {CONTENDERS[name] for name in names} <= {text.get_text() for text in axes.texts}
 
 
 def test_flop_are_written_with_three_figures() -> None:
