@@ -94,7 +94,7 @@ def _look(contender: str) -> tuple[str, str]:
     return colour, THIN[marker] if init else marker
 
 
-def edge(marker: str) -> dict[str, Any]:
+def drawn_with(marker: str) -> dict[str, Any]:
     """Return a marker's size and the width of its lines, in points, as plot takes them."""
     return {"markersize": 7, "markeredgewidth": 1.6 if marker in THIN.values() else 1}
 

@@ -10,7 +10,7 @@ from dfgctl.report.advice import advice
 from dfgctl.report.captions import with_caption
 from dfgctl.report.choosing import Chosen
 from dfgctl.report.cost_axis import beside, limits, moved
-from dfgctl.report.figures import STYLE, Drawn, edge, looks
+from dfgctl.report.figures import STYLE, Drawn, drawn_with, looks
 from dfgctl.report.fronts import Cost, Point, chosen_panels
 from dfgctl.report.keys import MOST_NAMED, key_points
 from dfgctl.report.keys import WIDTH as KEY_WIDTH
@@ -82,17 +82,15 @@ def draw(chosen: Chosen, view: View, cost: Cost = Cost.seconds) -> Drawn:
         for axes in grid[len(shown) :]:
             axes.set_visible(False)
         for axes, own, (places, lines) in zip(grid, shown.values(), drawn, strict=False):
-            names = [_name(p, own) for p in own]
             if _is_keyed(own):
-                texts = [
-                    f"{name}: {_reached(p, view.metric)}, {_took(p, cost)}"
-                    for name, p in zip(names, own, strict=True)
-                ]
-                styles = [style[p.contender] for p in own]
-                heights = [y for _, y in places]
-                key_points(axes, list(zip(heights, texts, styles, strict=True)))
+                best_first = sorted(own, key=lambda p: -_value(p, view.metric).mean)
+                key_points(
+                    axes,
+                    [f"{_name(p, own)}: {_numbers(p, view.metric, cost)}" for p in best_first],
+                    [style[p.contender] for p in best_first],
+                )
             else:
-                name_points(axes, places, names, lines)
+                name_points(axes, places, [_name(p, own) for p in own], lines)
     ending = "" if cost is Cost.seconds else f"-{cost}"
     ending += "" if view.metric is Metric.accuracy else f"-{view.metric}"
     return Drawn(
@@ -125,7 +123,7 @@ def _panel(
         value = _value(point, metric)
         y, ends = 100 * value.mean, interval_of(value)
         colour, marker = style[point.contender]
-        axes.plot(x, y, marker, color=colour, zorder=3, **edge(marker))
+        axes.plot(x, y, marker, color=colour, zorder=3, **drawn_with(marker))
         if ends is not None:
             error = [[y - 100 * ends[0]], [100 * ends[1] - y]]
             axes.errorbar(x, y, error, color=colour, elinewidth=1, capsize=2.5, zorder=2)
@@ -172,7 +170,7 @@ def _said(
 ) -> list[str]:
     said = []
     for device, own in shown.items():
-        front = [f"{p.title} {_reached(p, view.metric)}, {_took(p, cost)}" for p in own if p.front]
+        front = [f"{p.title} {_numbers(p, view.metric, cost)}" for p in own if p.front]
         where = f" on {device}" if len(shown) > 1 else ""
         said.append(f"On the Pareto front{where}, the line: {'; '.join(front)}.")
     values = [_value(p, view.metric) for own in shown.values() for p in own]
@@ -252,14 +250,11 @@ def _value(point: Point, metric: Metric) -> Summary:
     return value
 
 
-def _reached(point: Point, metric: Metric) -> str:
-    return f"{100 * _value(point, metric).mean:.2f} %"
-
-
-def _took(point: Point, cost: Cost) -> str:
-    if cost is Cost.seconds:
-        return seconds_text(point.seconds.mean)
-    return flop_text(_cost(point, cost))
+def _numbers(point: Point, metric: Metric, cost: Cost) -> str:
+    """Write what a point reached, and what it took."""
+    seconds = cost is Cost.seconds
+    took = seconds_text(point.seconds.mean) if seconds else flop_text(_cost(point, cost))
+    return f"{100 * _value(point, metric).mean:.2f} %, {took}"
 
 
 def _short(text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dfgctl.report.figures import edge
+from dfgctl.report.figures import drawn_with
 
 MOST_NAMED = 8
 """Points of one axes that can be named where they lie; more of them have a key."""
@@ -13,20 +13,21 @@ WIDTH = 2.9
 
 
 def key_points(
-    axes: Any, entries: Sequence[tuple[float, str, tuple[str, str]]], size: float = 8
+    axes: Any, texts: Sequence[str], looks: Sequence[tuple[str, str]], size: float = 8
 ) -> None:
-    """List the points of an axes at its right, the highest first, so that the eye finds them.
+    """List the points of an axes at its right.
 
     Args:
         axes: the axes.
-        entries: of each point its height, what is written of it, and its colour and marker.
+        texts: what is written of each point, from the top.
+        looks: their colours and markers.
         size: points of the letters.
     """
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=colour, marker=marker, linestyle="", label=text, **edge(marker))
-        for _, text, (colour, marker) in sorted(entries, key=lambda entry: -entry[0])
+        Line2D([], [], color=colour, marker=marker, linestyle="", label=text, **drawn_with(marker))
+        for text, (colour, marker) in zip(texts, looks, strict=True)
     ]
     legend = axes.legend(
         handles=handles,
