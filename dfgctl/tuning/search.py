@@ -168,18 +168,20 @@ def search(
 
 
 def _fail(study: "Study", lost: Iterable[int]) -> None:
-    """Fail the trials whose process is gone, so that they are tried again."""
+    """Fail the trials whose process is gone, so that they are tried again, a few times each."""
     import optuna
+
+    from dfgctl.registry.studies import TRIES
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         optuna.storages.fail_stale_trials(study)
+        try_again = optuna.storages.RetryHeartbeatStaleTrialCallback(TRIES)
     known = {t.number: t for t in study.get_trials(deepcopy=False)}
     for trial in (known[number] for number in lost):
         if trial.state.name == "RUNNING":  # no other process was faster
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
-            if values := trial.system_attrs.get("fixed_params") or trial.params:
-                study.enqueue_trial(values)
+            try_again(study, trial)
 
 
 def _check_room(trial: "Trial", trials: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from dfgctl.dispatch.stopping import Stop
 from dfgctl.errors import StoppedError
+from dfgctl.registry.studies import TRIES
 from dfgctl.tuning.outcome import outcome
 from dfgctl.tuning.search import COUNTED, Report, Trained, counted, open_study, search
 from dfgctl.tuning.task import Task
@@ -240,3 +241,28 @@ def test_trials_that_are_told_to_be_lost_are_tried_again(
     assert [t.state.name for t in study.trials] == ["FAIL", *["COMPLETE"] * 3]
     assert study.trials[0].number == lost.number
     assert task.own in parameters(study)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_is_lost_time_and_again_is_given_up(
+    make_task: Make, memory: Any, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    task = make_task()
+    study = open_study(task, memory)
+    monkeypatch.setattr("dfgctl.tuning.search.POLL_SECONDS", 0)
+    for number in range(TRIES + 1):
+        lost, stop = study.ask(), Stop()
+        assert lost.number == number
+        if begun:
+            for parameter in task.parameters:
+                assert parameter.suggested(lost) == task.own[parameter.key]
+
+        def told(lost: optuna.Trial = lost, stop: Stop = stop) -> list[int]:
+            stop.request("interrupted")
+            return [lost.number]
+
+        with pytest.raises(StoppedError):
+            run(study, task, 1, stop=stop, lost=told)
+    run(study, task, 2)
+    assert [t.state.name for t in study.trials] == ["FAIL"] * (TRIES + 1) + ["COMPLETE"] * 2
+    assert task.own not in parameters(study)
