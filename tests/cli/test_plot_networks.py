@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ import torch
 from PIL import Image
 from refusals import refused
 from safetensors.torch import load_file, save_file
+
+from dfgctl import templates
+from dfgctl.cli.plot.opened import opened
+from dfgctl.cli.plot.weights import drawn
+from dfgctl.errors import InputError
 
 Cli = Callable[..., Any]
 
@@ -118,6 +124,20 @@ def test_filter_weights_of_a_pair_are_drawn(cli: Cli, trained: Any, where: Any) 
     last = [row for row in rows if row["rho"] == "0.0" and row["step"] == "3"]
     assert {float(row["weight"]) for row in last} == {1}
     assert "0.000 at step 3" in " ".join(done.err.split())
+
+
+def test_filter_weights_of_a_named_run_are_drawn_beside_runs_of_another_data_set(
+    trained: Any,
+) -> None:
+    run = moved(trained, 0.5, 0.5)
+    found = opened(str(trained.file), None)
+    others = [replace(r, spec=replace(r.spec, dataset="fmnist")) for r in found.runs]
+    runs = [*found.runs, *others]
+    both = replace(found, runs=runs, recipes=templates.recipes_of(runs))
+    made = drawn(both, [0.5], both.named(run["id"]))
+    assert f"rho 0.5 (run {run['id'][:10]})" in " ".join(made.said)
+    with pytest.raises(InputError, match="such runs of digits and fmnist: choose one"):
+        drawn(both, [0.5])
 
 
 def test_weights_that_never_moved_are_no_figure(cli: Cli, trained: Any, where: Any) -> None:

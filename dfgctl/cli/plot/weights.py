@@ -100,7 +100,8 @@ def drawn(
 
     if like is not None:
         # Only the pair itself was looked for; the numbers are of all pairs of its kind.
-        every = pairs(found.runs, found.recipes, wanted, found.kept, None, without="dfg.rho")
+        recipes = {like.spec.dataset: found.recipes[like.spec.dataset]}
+        every = pairs(found.runs, recipes, wanted, found.kept, None, without="dfg.rho")
     alike = [p for p in every if same_kind(p, first) and all(map(found.kept, p.values()))]
     others = {
         value: [moves(p[key], found.weights(p[key])) for p in alike]
