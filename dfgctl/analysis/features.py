@@ -92,6 +92,7 @@ def features(
         labels=labels,
         real_predicted=_predicted(trained, real, shape, chunk),
         generated_predicted=_predicted(trained, generated, shape, chunk),
+        maps=(trained.state["W_star"] > 0).numpy() if "W_star" in trained.state else None,
     )
 
 

@@ -26,6 +26,8 @@ class Features:
         labels: the classes of both, (N,).
         real_predicted: the class that the run's C gives each real feature, (N,).
         generated_predicted: the class that it gives each generated one, (N,).
+        maps: which feature maps W* leaves on, (K, n_f), the map of a feature's number i being
+            ``i // (d / n_f)``; None where nothing is switched off by class.
     """
 
     run: Run
@@ -37,6 +39,7 @@ class Features:
     labels: NDArray[np.int64]
     real_predicted: NDArray[np.int64]
     generated_predicted: NDArray[np.int64]
+    maps: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,10 @@ class Match:
             out of a ReLU, and that alone could tell them apart. None where they do not.
         floored_told_apart: ``told_apart`` with generated features raised to the floor.
         floored_neighbour: ``neighbour`` likewise.
+        maps: how many feature maps W* leaves on of a class: the fewest, the most, and of how many.
+            None where it leaves all, or the method has none.
+        on_told_apart: ``told_apart`` on these maps alone, the others set to 0 in both kinds, of the
+            classes that have any; None where none has.
     """
 
     told_apart: float
@@ -68,6 +75,8 @@ class Match:
     floor: float | None
     floored_told_apart: float
     floored_neighbour: float
+    maps: tuple[int, int, int] | None
+    on_told_apart: float | None
 
 
 def check(features: Features) -> None:
@@ -115,9 +124,11 @@ def match(features: Features) -> Match:
         )
         return found
 
-    def told(generated: NDArray[np.float32]) -> NDArray[np.bool_]:
-        both = np.concatenate([features.real, generated])
-        is_real = np.arange(2 * count) < count
+    def told(
+        generated: NDArray[np.float32], real: NDArray[np.float32] = features.real
+    ) -> NDArray[np.bool_]:
+        both = np.concatenate([real, generated])
+        is_real = np.arange(len(both)) < len(real)
         right: NDArray[np.bool_] = is_real[nearest(both, None)] == is_real
         return right
 
@@ -127,6 +138,7 @@ def match(features: Features) -> Match:
     right = told(features.generated)
     floor = features.real.min()
     floored = np.maximum(features.generated, floor)
+    maps, on = _maps(features), _on_alone(features)
     return Match(
         told_apart=float(right.mean()),
         real_told=float(right[:count].mean()),
@@ -138,7 +150,28 @@ def match(features: Features) -> Match:
         floor=float(floor) if (features.generated < floor).any() else None,
         floored_told_apart=float(told(floored).mean()),
         floored_neighbour=neighbour(floored),
+        maps=maps,
+        on_told_apart=float(told(*on).mean()) if maps and len(on[0]) else None,
     )
+
+
+def _maps(features: Features) -> tuple[int, int, int] | None:
+    """Count the maps that W* leaves on of a class: the fewest, the most, and of how many."""
+    if features.maps is None:
+        return None
+    on = features.maps[np.unique(features.labels)]
+    counts = on.sum(1)
+    return None if on.all() else (int(counts.min()), int(counts.max()), on.shape[1])
+
+
+def _on_alone(features: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return generated and real features with the maps that W* switches off set to 0."""
+    if features.maps is None:
+        return features.generated, features.real
+    on = features.maps[features.labels]
+    some = on.any(1)
+    mask = np.repeat(on[some], features.real.shape[1] // on.shape[1], axis=1)
+    return features.generated[some] * mask, features.real[some] * mask
 
 
 def percent(share: float) -> str:
@@ -166,4 +199,14 @@ def sentences(match: Match, features: Features) -> list[str]:
             f"told apart {percent(match.floored_told_apart)}, class as asked for by the nearest "
             f"real feature {percent(match.floored_neighbour)}."
         )
+    if match.maps is not None:
+        fewest, most, every = match.maps
+        number = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        line = (
+            f"W* leaves on {number} of {every} feature maps of a class; the others are constant in "
+            "a generated batch."
+        )
+        if match.on_told_apart is not None:
+            line += f" On those that are on alone: told apart {percent(match.on_told_apart)}."
+        said.append(line)
     return said

@@ -59,7 +59,10 @@ def test_features_of_a_run_are_drawn(kind: str, cli: Cli, trained: Any, where: A
     assert len(rows) == 2 * 3 * 10
     assert {row["kind"] for row in rows} == {"real", "generated"}
     assert "Told apart by the nearest neighbour" in done.err
-    assert "30 real (test pictures) and 30 generated features" in " ".join(done.err.split())
+    said = " ".join(done.err.split())
+    assert "30 real (test pictures) and 30 generated features" in said
+    on = (load_file(weights_of(trained, run))["W_star"] > 0).sum(1)
+    assert f"W* leaves on {on.min()} to {on.max()} of 6 feature maps of a class" in said
 
 
 def test_difa_and_training_pictures_are_drawn_too(cli: Cli, trained: Any, where: Any) -> None:

@@ -97,6 +97,44 @@ def test_what_only_a_relu_tells_apart_is_not_told_once_it_is_gone(make_run: Any)
     assert found.neighbour == found.floored_neighbour == 1
 
 
+@pytest.mark.parametrize(
+    ("maps", "counts", "told", "says"),
+    [
+        ([[1, 0], [0, 1], [1, 1]], (1, 1, 2), 0, "on 1 of 2 feature maps of a class"),
+        ([[1, 0], [1, 1], [0, 0]], (1, 2, 2), 0.5, "are on alone: told apart 50.0 %."),
+        ([[1, 0], [0, 0], [1, 1]], (0, 1, 2), 0, "on 0 to 1 of 2 feature maps of a class"),
+        ([[0, 0], [0, 0], [1, 1]], (0, 0, 2), None, "constant in a generated batch."),
+        ([[1, 1], [1, 1], [0, 0]], None, None, ""),
+        (None, None, None, ""),
+    ],
+)
+def test_maps_that_are_on_are_compared_alone(
+    maps: Any, counts: Any, told: float | None, says: str, make_run: Any
+) -> None:
+    """No feature is of class 2. On alone, each real one has a generated one for neighbour."""
+    low = line(make_run, [0, 1, 2, 3], [0, 1, 2, 2], [0, 0, 1, 1])
+    real = np.array([[0.1, 5], [0.7, 6], [5, 10.1], [6, 10.7]], dtype=np.float32)
+    generated = np.array([[0.3, -9], [0.6, -9], [-9, 10.3], [-9, 10.6]], dtype=np.float32)
+    on = None if maps is None else np.array(maps, dtype=bool)
+    features = replace(low, real=real, generated=generated, maps=on)
+    found = match(features)
+    assert found.told_apart == 1
+    assert (found.maps, found.on_told_apart) == (counts, told)
+    said = sentences(found, features)
+    assert any(says in line for line in said)
+    assert any("feature maps" in line for line in said) == (counts is not None)
+    assert any("on alone" in line for line in said) == (told is not None)
+
+
+def test_a_map_is_its_run_of_numbers(make_run: Any) -> None:
+    """Of two maps of two pixels the second, which tells all apart, is off."""
+    low = line(make_run, [0, 1, 2, 3], [0, 1, 2, 2], [0, 0, 0, 0])
+    real = np.array([[x, x, 5, 5] for x in (0.1, 0.7, 10.1, 10.7)], dtype=np.float32)
+    generated = np.array([[x, x, -9, -9] for x in (0.3, 0.6, 10.3, 10.6)], dtype=np.float32)
+    features = replace(low, real=real, generated=generated, maps=np.array([[True, False]]))
+    assert (match(features).told_apart, match(features).on_told_apart) == (1, 0)
+
+
 def test_the_numbers_are_said(make_run: Any) -> None:
     features = line(make_run, [0, 1, 2, 3.5], [100, 101, 102, 103.5], [0, 0, 1, 1])
     said = " ".join(sentences(match(features), features))
