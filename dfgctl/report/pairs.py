@@ -57,10 +57,16 @@ def make(view: View) -> Table:
     Raises:
         InputError: the metric is not kept for such a step.
         UnknownNameError: no method of the name of ``view.against`` has runs.
-        NothingToShowError: no two methods have runs that can be compared.
+        NothingToShowError: one of the paper's has none, or no two methods have runs that can be
+            compared.
     """
     require_values(view.runs, view.metric, view.select)
     known = sorted({run.spec.contender for run in view.runs})
+    if view.against in METHODS and view.against not in known:
+        raise NothingToShowError(
+            f"None of these runs is of {view.against}: train some, or name another method with "
+            f"--against. There is: {', '.join(known)}."
+        )
     if view.against not in known:
         raise UnknownNameError("method with runs", view.against, known)
     titles = method_titles(view.runs)

@@ -201,6 +201,9 @@ def test_a_value_that_is_no_number_is_left_out(make_run: Any) -> None:
 def test_without_anything_to_compare_there_is_no_table(make_run: Any) -> None:
     with pytest.raises(UnknownNameError, match="mine"):
         table(six(make_run), against="mine")
+    free = {"source": None, "source_identity": None}
+    with pytest.raises(NothingToShowError, match=r"is of dfg: .* --against. There is: original\."):
+        table([make_run("original", 0.9, **free)])
     with pytest.raises(NothingToShowError, match="dfgctl run digits"):
         table([make_run("dfg", 0.9)])
     with pytest.raises(NothingToShowError, match="No run has finished"):
