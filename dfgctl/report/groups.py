@@ -109,8 +109,9 @@ def row_of(run: Run, recipe: Recipe) -> Row:
         notes.append(f"{spec.majority} majority class{'es' if spec.majority > 1 else ''}")
     if spec.ratio != AS_IS and spec.majority_count != recipe.imbalance.majority_count:
         notes.append(f"{spec.majority_count:,} images a majority class")
-    if spec.steps != recipe.steps_of(spec):
-        notes.append(f"{spec.steps:,} steps")
+    steps = recipe.steps_of(spec)
+    if spec.steps > steps or (spec.steps < steps and not search_of(spec)):
+        notes.append(f"{spec.steps:,} steps")  # fewer were a search's, too: its cells are marked
     if spec.eval_every != recipe.run.eval_every:
         notes.append(f"eval every {spec.eval_every:,}")
     if spec.validation:

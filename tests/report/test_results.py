@@ -106,6 +106,17 @@ def test_a_shortened_row_is_marked_and_explained(make_run: Any) -> None:
     assert not any("†" in n for n in results([make_run()], RECIPES).footnotes)
 
 
+def test_what_was_searched_with_fewer_steps_stands_beside_other_tuned_runs(make_run: Any) -> None:
+    """Each is at what its search found; the mark says which of them had fewer steps."""
+    search = {"trials": 8, "found": "abc", "values": {}, "pairs": []}
+    settings = {"tuned": search}
+    runs = [make_run("dfg", steps=7, settings=settings), make_run("delta", settings=settings)]
+    table = results(runs, RECIPES)
+    assert [table.label(row) for row, _ in table.lines] == ["Digits (10:1) †"]
+    (note,) = [note for note in table.footnotes if note.startswith("†")]
+    assert note.endswith("not what the recipe trains (DFG, 7 steps).")
+
+
 def test_a_lengthened_row_is_not_marked_as_shortened(make_run: Any) -> None:
     steps = RECIPES["digits"].steps("dfg")
     table = results([make_run(steps=steps + 1)], RECIPES)
