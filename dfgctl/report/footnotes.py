@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dfgctl.fragments import Pair, pairs_of, search_of
 from dfgctl.recipe import Recipe
 from dfgctl.records import Run
-from dfgctl.report.cards import classes_of, method_titles, title_of
+from dfgctl.report.cards import classes_of, title_of
 from dfgctl.report.statistics import Summary
 
 
@@ -21,9 +21,7 @@ def footnotes(
     """
     notes = []
     if shortened:
-        notes.append(
-            f"† Shortened with --steps: not what the recipe trains{_short(runs, recipes)}."
-        )
+        notes.append("† Shortened with --steps: not what the recipe trains.")
     of_dataset: dict[str, list[Run]] = {name: [] for name in recipes}
     for run in runs:
         of_dataset[run.spec.dataset].append(run)
@@ -32,22 +30,6 @@ def footnotes(
         kinds = (_few_images(own), _tuning(own, recipe), several_sources(own))
         notes += [note for note in kinds if note]
     return tuple(notes)
-
-
-def _short(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> str:
-    """Name the methods that are shortened, where the others are not."""
-    short: dict[str, set[int]] = {}
-    for spec in (run.spec for run in runs):
-        if spec.steps < recipes[spec.dataset].steps_of(spec):
-            short.setdefault(spec.contender, set()).add(spec.steps)
-    if short.keys() == {run.spec.contender for run in runs}:
-        return ""
-    titles = method_titles(runs)
-    named = (
-        f"{titles[method]}, {' and '.join(f'{steps:,}' for steps in sorted(found))} steps"
-        for method, found in short.items()
-    )
-    return f" ({'; '.join(named)})"
 
 
 def several_sources(runs: Sequence[Run]) -> str | None:

@@ -55,8 +55,12 @@ def make(view: View) -> Table:
     base = results(replace(view, published=False))
     best = {panel: _best(own, view.metric) for panel, own in found.items()}
     marks = len({point.select for point in points}) > 1
-    names = {row: [base.label(row), *base.settings(row)] for row, _ in found}
     places, what_to_use = _places(points), advice(view)
+
+    def names(point: Point) -> list[str]:
+        steps = base.shortened(point.row, point.contender).values()
+        return [base.label(point.row), *base.settings(point.row), *steps, *places(point)]
+
     return Table(
         name="frontier",
         title="Accuracy against training cost",
@@ -67,7 +71,7 @@ def make(view: View) -> Table:
             Column("Pareto"),
         ],
         rows=[
-            _row(point, [*names[panel[0]], *places(point)], metrics, view.metric, best[panel])
+            _row(point, names(point), metrics, view.metric, best[panel])
             for panel, own in found.items()
             for point in own
         ],

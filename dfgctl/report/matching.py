@@ -138,7 +138,7 @@ def match(features: Features) -> Match:
     right = told(features.generated)
     floor = features.real.min()
     floored = np.maximum(features.generated, floor)
-    maps, on = _maps(features), _on_alone(features)
+    on = _left_on(features)
     return Match(
         told_apart=float(right.mean()),
         real_told=float(right[:count].mean()),
@@ -150,28 +150,30 @@ def match(features: Features) -> Match:
         floor=float(floor) if (features.generated < floor).any() else None,
         floored_told_apart=float(told(floored).mean()),
         floored_neighbour=neighbour(floored),
-        maps=maps,
-        on_told_apart=float(told(*on).mean()) if maps and len(on[0]) else None,
+        maps=on[0] if on else None,
+        on_told_apart=float(told(*on[1:]).mean()) if on and len(on[1]) else None,
     )
 
 
-def _maps(features: Features) -> tuple[int, int, int] | None:
-    """Count the maps that W* leaves on of a class: the fewest, the most, and of how many."""
+def _left_on(
+    features: Features,
+) -> tuple[tuple[int, int, int], NDArray[np.float32], NDArray[np.float32]] | None:
+    """Return how many maps W* leaves on, and generated and real features with the others set to 0.
+
+    Returns:
+        As ``Match.maps`` has it, and the features of the classes that have any map on; None where
+        W* leaves all on, or there is none.
+    """
     if features.maps is None:
         return None
-    on = features.maps[np.unique(features.labels)]
-    counts = on.sum(1)
-    return None if on.all() else (int(counts.min()), int(counts.max()), on.shape[1])
-
-
-def _on_alone(features: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return generated and real features with the maps that W* switches off set to 0."""
-    if features.maps is None:
-        return features.generated, features.real
     on = features.maps[features.labels]
-    some = on.any(1)
-    mask = np.repeat(on[some], features.real.shape[1] // on.shape[1], axis=1)
-    return features.generated[some] * mask, features.real[some] * mask
+    if on.all():
+        return None
+    counts = on.sum(1)
+    mask = np.repeat(on, features.real.shape[1] // on.shape[1], axis=1)
+    some = counts > 0
+    maps = (int(counts.min()), int(counts.max()), on.shape[1])
+    return maps, (features.generated * mask)[some], (features.real * mask)[some]
 
 
 def percent(share: float) -> str:

@@ -62,13 +62,13 @@ def make(view: View) -> Table:
     """
     require_values(view.runs, view.metric, view.select)
     known = sorted({run.spec.contender for run in view.runs})
-    if view.against in METHODS and view.against not in known:
+    if view.against not in known:
+        if view.against not in METHODS:
+            raise UnknownNameError("method with runs", view.against, known)
         raise NothingToShowError(
             f"None of these runs is of {view.against}: train some, or name another method with "
             f"--against. There is: {', '.join(known)}."
         )
-    if view.against not in known:
-        raise UnknownNameError("method with runs", view.against, known)
     titles = method_titles(view.runs)
     grouped = rows(view.runs, view.recipes)
     compared = {row: m for row, m in grouped.items() if _comparable(m, view.against)}
@@ -163,7 +163,9 @@ def _table(
         label = base.label(line.row)
         if len(set(shown.values())) > 1 and BEST_MARK not in label:
             label += f" {BEST_MARK}" if shown[line.row] is Select.best else ""
-        names = [Cell([titles[line.method]]), Cell([label, *base.settings(line.row)])]
+        steps = base.shortened(line.row, view.against, line.method)
+        where = [*base.settings(line.row), *(f"{titles[m]} {text}" for m, text in steps.items())]
+        names = [Cell([titles[line.method]]), Cell([label, *where])]
         shown_rows.append([*names, *_cells(line, test)])
         records.append(_record(line, view, shown[line.row], test))
     value = caption_of(set(shown.values()), BEST_MARK, view.metric)

@@ -66,7 +66,7 @@ class ResultsTable:
         """Name a row."""
         cells = dict(self.lines)[row].values()
         shown = {cell.select for _, others in self.lines for cell in others.values()}
-        mark = " †" if any(cell.shortened for cell in cells) else ""
+        mark = " †" if self._is_shortened(row) else ""
         if len(shown) > 1 and any(cell.select is Select.best for cell in cells):
             mark += f" {BEST_MARK}"
         if beside.marked(row, cells):
@@ -76,6 +76,18 @@ class ResultsTable:
     def settings(self, row: Row) -> list[str]:
         """Say which source a row has, and where it departs from its recipe."""
         return row.settings([other for other, _ in self.lines])
+
+    def _is_shortened(self, row: Row) -> bool:
+        """Say whether all that a row has is shortened, so that its label says it."""
+        return all(cell.shortened for cell in dict(self.lines)[row].values() if cell.counts)
+
+    def shortened(self, row: Row, *methods: str) -> dict[str, str]:
+        """Return the steps of those of some methods that are shortened, where the label says none.
+
+        In a row of tuned runs each method is at what its search found, also with fewer steps.
+        """
+        cells = {} if self._is_shortened(row) else dict(self.lines)[row]
+        return {m: f"{c.steps:,} steps †" for m in methods if (c := cells.get(m)) and c.shortened}
 
     def table(self) -> Table:
         """Return the table as it is read: where many methods have runs, these stand down."""
@@ -100,22 +112,27 @@ class ResultsTable:
 
     def _row(self, row: Row, cells: Mapping[str, Cell]) -> list[Shown]:
         names = [Shown([self.label(row)]), Shown(self.settings(row))]
-        return [*names, *self._shown(cells)]
+        return [*names, *self._shown(row, cells)]
 
     def _turned_columns(self) -> list[Column]:
         titles = [", ".join([self.label(row), *self.settings(row)]) for row, _ in self.lines]
         return [Column("Method", "label"), *map(Column, titles)]
 
     def _turned_rows(self) -> list[list[Shown]]:
-        shown = [self._shown(cells) for _, cells in self.lines]
+        shown = [self._shown(*line) for line in self.lines]
         titles = self.methods.values()
         return [[Shown([title]), *cells] for title, *cells in zip(titles, *shown, strict=True)]
 
-    def _shown(self, cells: Mapping[str, Cell]) -> list[Shown]:
+    def _shown(self, row: Row, cells: Mapping[str, Cell]) -> list[Shown]:
         """Return the cells of the methods in a row, the best in bold."""
         means = [round(c.summary.mean, 4) for c in cells.values() if c.summary is not None]
         best = max(means) if len(means) > 1 else None
-        return [cells[m].shown(best) for m in self.methods]
+        steps = self.shortened(row, *self.methods)
+        shown = {m: cells[m].shown(best) for m in self.methods}
+        return [
+            replace(cell, lines=[*cell.lines, steps[m]]) if m in steps else cell
+            for m, cell in shown.items()
+        ]
 
     def records(self) -> list[dict[str, object]]:
         """Return one plain record for each cell."""

@@ -124,9 +124,10 @@ def _train(run: Run, parts: Components) -> str:
 
 def _cells(line: Line, base: ResultsTable) -> list[Cell]:
     parts = line.parts
+    steps = base.shortened(line.row, line.method).values()
     names = [
         Cell([base.methods[line.method]]),
-        Cell([base.label(line.row), *base.settings(line.row)]),
+        Cell([base.label(line.row), *base.settings(line.row), *steps]),
     ]
     combination = line.reason or _points(parts.combination)
     below = parts.moments is not None and parts.moments < 0 and not line.reason

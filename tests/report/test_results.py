@@ -12,6 +12,7 @@ import pytest
 from dfgctl import recipe as recipes
 from dfgctl.contenders import METHODS
 from dfgctl.errors import NothingToShowError
+from dfgctl.report import frontier, pairs, spread
 from dfgctl.report import results as module
 from dfgctl.report.cells import Cell
 from dfgctl.report.rendering import render
@@ -106,15 +107,35 @@ def test_a_shortened_row_is_marked_and_explained(make_run: Any) -> None:
     assert not any("†" in n for n in results([make_run()], RECIPES).footnotes)
 
 
+def tuned_apart(make_run: Any) -> View:
+    """DFG tuned with seven steps beside DELTA tuned with the recipe's."""
+    search = {"tuned": {"trials": 8, "found": "abc", "values": {}, "pairs": []}}
+    runs = [make_run("dfg", 0.9, steps=7), make_run("delta")]
+    specs = [replace(run.spec, settings={**run.spec.settings, **search}) for run in runs]
+    runs = [replace(run, spec=spec) for run, spec in zip(runs, specs, strict=True)]
+    return View(runs=runs, recipes=RECIPES)
+
+
 def test_what_was_searched_with_fewer_steps_stands_beside_other_tuned_runs(make_run: Any) -> None:
-    """Each is at what its search found; the mark says which of them had fewer steps."""
-    search = {"trials": 8, "found": "abc", "values": {}, "pairs": []}
-    settings = {"tuned": search}
-    runs = [make_run("dfg", steps=7, settings=settings), make_run("delta", settings=settings)]
-    table = results(runs, RECIPES)
-    assert [table.label(row) for row, _ in table.lines] == ["Digits (10:1) †"]
-    (note,) = [note for note in table.footnotes if note.startswith("†")]
-    assert note.endswith("not what the recipe trains (DFG, 7 steps).")
+    made = results(tuned_apart(make_run).runs, RECIPES)
+    assert [made.label(row) for row, _ in made.lines] == ["Digits (10:1)"]
+    shown = made.table()
+    titles = [column.title for column in shown.columns]
+    (line,) = [dict(zip(titles, row, strict=True)) for row in shown.rows]
+    assert line["DFG"].text() == "90.00 (n = 1, c = 1, 7 steps †)"
+    assert "†" not in line["DELTA"].text()
+    assert any(note.startswith("†") for note in shown.notes)
+
+
+def test_other_tables_mark_it_where_it_is_shown(make_run: Any) -> None:
+    """DFG's line of the frontier and the spread, and each of the pairs, as DFG is in all."""
+    view = tuned_apart(make_run)
+    where = "Digits (10:1) (source glyphs, tuned (8 trials)"
+    for make in (frontier.make, spread.make):
+        lines = {row[0].text(): row[1].text() for row in make(view).rows}
+        assert lines == {"DFG": f"{where}, 7 steps †)", "DELTA": f"{where})"}
+    (line,) = pairs.make(view).rows
+    assert [cell.text() for cell in line[:2]] == ["DELTA", f"{where}, DFG 7 steps †)"]
 
 
 def test_a_lengthened_row_is_not_marked_as_shortened(make_run: Any) -> None:
