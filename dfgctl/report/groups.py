@@ -51,6 +51,10 @@ class Row:
         """Say whether the runs have the recipe's own settings."""
         return not self.notes
 
+    def is_tuned(self) -> bool:
+        """Say whether a search found the runs' settings."""
+        return any(TUNED.fullmatch(note) for note in self.notes)
+
     def settings_from(self) -> Settings | None:
         """Return where the runs' settings come from; None if any was set by hand."""
         notes = [note for note in self.notes if not TASK.fullmatch(note)]

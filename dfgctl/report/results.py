@@ -78,11 +78,12 @@ class ResultsTable:
         return row.settings([other for other, _ in self.lines])
 
     def _is_shortened(self, row: Row) -> bool:
-        """Say whether all that a row has is shortened, so that its label says it."""
-        return all(cell.shortened for cell in dict(self.lines)[row].values() if cell.counts)
+        """Say whether all that a row has is shortened to what its settings say."""
+        cells = [cell for cell in dict(self.lines)[row].values() if cell.counts]
+        return all(cell.shortened for cell in cells) and not row.is_tuned()
 
     def shortened(self, row: Row, *methods: str) -> dict[str, str]:
-        """Return the steps of those of some methods that are shortened, where the label says none.
+        """Return the steps of those of some methods that are shortened, where the row says none.
 
         In a row of tuned runs each method is at what its search found, also with fewer steps.
         """

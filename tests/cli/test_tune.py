@@ -57,7 +57,9 @@ def test_what_was_found_is_shown_written_and_used(cli: Cli) -> None:
     (made,) = used.json
     assert made["settings"]["tuned"]["trials"] == 2
     assert made["settings"]["original"]["lr"] == record["settings"]["original.lr"]
-    assert "tuned (2 trials)" in " ".join(cli("table").out.split())
+    shown = cli("table", "--format", "md").out
+    assert "tuned (2 trials)" in shown
+    assert "2 steps †" in shown
     shown = " ".join(cli("runs", "show", made["id"]).out.split())
     assert "2 trials (fragment" in shown
     assert "--tuned" in shown

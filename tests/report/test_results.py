@@ -127,6 +127,14 @@ def test_what_was_searched_with_fewer_steps_stands_beside_other_tuned_runs(make_
     assert any(note.startswith("†") for note in shown.notes)
 
 
+def test_a_tuned_row_says_its_steps_where_all_of_it_is_shortened_too(make_run: Any) -> None:
+    (run, _) = tuned_apart(make_run).runs
+    made = results([run], RECIPES)
+    assert [made.label(row) for row, _ in made.lines] == ["Digits (10:1)"]
+    (line,) = made.table().rows
+    assert "90.00 (n = 1, c = 1, 7 steps †)" in [cell.text() for cell in line]
+
+
 def test_other_tables_mark_it_where_it_is_shown(make_run: Any) -> None:
     """DFG's line of the frontier and the spread, and each of the pairs, as DFG is in all."""
     view = tuned_apart(make_run)
