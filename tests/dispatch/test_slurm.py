@@ -163,6 +163,7 @@ def test_what_is_submitted_is_what_is_told_before(
     program: Program, tmp_path: Path, count: int
 ) -> None:
     program("sbatch", SBATCH)
+    program("srun", "exit 1")  # submitit looks for it before it submits an array
     options = SlurmOptions(partition="gpu", settings=("mem=1G",), setup=("true",))
     jobs = submit(JOB, options, Path("results/slurm"), count)
     told = submission(options, Path("results/slurm"), count)
@@ -178,6 +179,7 @@ def test_the_registry_travels_in_the_environment_and_nowhere_else(
     program: Program, tmp_path: Path
 ) -> None:
     program("sbatch", 'echo "$@" > words; ' + SBATCH)
+    program("srun", "exit 1")
     submit(JOB, SlurmOptions(), Path("results/slurm"), 2)
     assert f"DFGCTL_REGISTRY={SECRET}\n" in (tmp_path / "environment").read_text()
     assert "DFGCTL_REGISTRY" not in os.environ
